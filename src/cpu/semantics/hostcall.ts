@@ -1,0 +1,23 @@
+// Work for the host: rare instructions whose arithmetic is long and whose speed nobody waits for (quad precision,
+// decimal). They are written with BigInt, take their operands from the `scratch` vector registers of the register block
+// and leave results there. FPSCR, CR and the like are reached through the block as well.
+
+/** The register block as a host function sees it. Vectors are 128-bit numbers, element 0 in the upper bits. */
+export interface HostCallState {
+  scratch(index: number): bigint;
+  setScratch(index: number, value: bigint): void;
+  /** FPSCR as a 64-bit number. */
+  fpscr: bigint;
+  /** CR field as a 4-bit number. */
+  crField(index: number): number;
+  setCrField(index: number, value: number): void;
+}
+
+export interface HostCall {
+  readonly name: string;
+  readonly run: (state: HostCallState) => void;
+}
+
+export function hostCall(name: string, run: (state: HostCallState) => void): HostCall {
+  return { name, run };
+}

@@ -1,0 +1,77 @@
+// Functions of the CPU core that instructions share: arithmetic too long to repeat, translation, interrupts. They are
+// WebAssembly, like the instructions, and a module contains those that are used in it.
+
+import type { FunctionBuilder, FunctionRef, I32, I64, V128 } from '../../wasm/ir.ts';
+import type { ModuleBuilder } from '../../wasm/module.ts';
+import type { ValueType } from '../../wasm/opcodes.ts';
+import { type StateField, stateOffset } from '../state/layout.ts';
+import { STATE_BASE } from '../state/memory-map.ts';
+
+export interface RuntimeFunction {
+  readonly name: string;
+  readonly params: readonly ValueType[];
+  readonly result: ValueType | undefined;
+  readonly build: (fn: FunctionBuilder, runtime: Runtime) => void;
+}
+
+/** Defines a function; it enters a module when something there asks for it. */
+export function runtimeFunction(
+  name: string,
+  params: readonly ValueType[],
+  result: ValueType | undefined,
+  build: (fn: FunctionBuilder, runtime: Runtime) => void,
+): RuntimeFunction {
+  return { name, params, result, build };
+}
+
+/** The runtime functions of one module. */
+export class Runtime {
+  readonly module: ModuleBuilder;
+  /** Imported: runs the numbered host function on the scratch registers. */
+  readonly hostCall: FunctionRef;
+  private readonly refs = new Map<RuntimeFunction, FunctionRef>();
+  private readonly waiting: RuntimeFunction[] = [];
+
+  constructor(module: ModuleBuilder, hostCall: FunctionRef) {
+    this.module = module;
+    this.hostCall = hostCall;
+  }
+
+  ref(f: RuntimeFunction): FunctionRef {
+    let ref = this.refs.get(f);
+    if (!ref) {
+      ref = this.module.declare(f.name, f.params, f.result);
+      this.refs.set(f, ref);
+      this.waiting.push(f);
+    }
+    return ref;
+  }
+
+  /** Gives bodies to all functions asked for so far, and to those that they ask for. */
+  defineAll(): void {
+    for (let f = this.waiting.pop(); f; f = this.waiting.pop()) {
+      const { build } = f;
+      this.module.define(this.refs.get(f)!, (fn) => build(fn, this));
+    }
+  }
+}
+
+/** Registers in memory, for runtime functions. */
+export function get32(fn: FunctionBuilder, name: StateField, index = 0): I32 {
+  return fn.load32(STATE_BASE, stateOffset(name, index));
+}
+export function set32(fn: FunctionBuilder, name: StateField, value: I32 | number, index = 0): void {
+  fn.store32(STATE_BASE, value, stateOffset(name, index));
+}
+export function get64(fn: FunctionBuilder, name: StateField, index = 0): I64 {
+  return fn.load64(STATE_BASE, stateOffset(name, index));
+}
+export function set64(fn: FunctionBuilder, name: StateField, value: I64 | bigint, index = 0): void {
+  fn.store64(STATE_BASE, value, stateOffset(name, index));
+}
+export function getVector(fn: FunctionBuilder, name: StateField, index = 0): V128 {
+  return fn.loadV128(STATE_BASE, stateOffset(name, index));
+}
+export function setVector(fn: FunctionBuilder, name: StateField, value: V128, index = 0): void {
+  fn.storeV128(STATE_BASE, value, stateOffset(name, index));
+}

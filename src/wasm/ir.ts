@@ -1,0 +1,1035 @@
+// Functions as values and statements: the form in which instruction semantics are written, before WebAssembly bytes.
+//
+// Calling `a.add(b)` makes a value that is computed once, however often it is used afterwards; using it is free of
+// ordering worries, because a value never changes. Reads of memory and variables happen where they are written.
+// Constants fold as they are made, which is how one text of semantics serves a generator whose operand fields are
+// run-time values and one whose fields are known.
+//
+// Pure values with one use are emitted at that use; all others get a WebAssembly local.
+
+import { assert } from '../util/errors.ts';
+import type { ValueType } from './opcodes.ts';
+
+export type ValueKind = 'const' | 'param' | 'pure' | 'effect';
+
+/** Something a function computes. Made only by `FunctionBuilder` and by the methods of its subclasses. */
+export abstract class Value {
+  abstract readonly type: ValueType;
+  readonly fn: FunctionBuilder;
+  readonly kind: ValueKind;
+  /** A WebAssembly instruction name, or `const`, `param`, `get`, `call`, `call_indirect`. */
+  readonly op: string;
+  readonly args: readonly Value[];
+  readonly imm: Immediate;
+  readonly loopDepth: number;
+  uses = 0;
+  /** Set when a use lies in a loop that the value was made outside of: recomputing it there would cost every round. */
+  usedInInnerLoop = false;
+  /** WebAssembly local that holds the value once computed; -1 while none does. */
+  local = -1;
+
+  constructor(fn: FunctionBuilder, kind: ValueKind, op: string, args: readonly Value[], imm: Immediate) {
+    this.fn = fn;
+    this.kind = kind;
+    this.op = op;
+    this.args = args;
+    this.imm = imm;
+    this.loopDepth = fn.loopDepth;
+    for (const arg of args) fn.use(arg);
+  }
+}
+
+/** What an operation carries besides its operands. */
+export type Immediate =
+  | undefined
+  | number
+  | bigint
+  | Uint8Array
+  | { readonly offset: number; readonly align: number; readonly lane?: number }
+  | FunctionRef
+  | VariableSlot
+  | GlobalRef
+  | SignatureRef;
+
+export interface Signature {
+  readonly params: readonly ValueType[];
+  readonly result: ValueType | undefined;
+}
+export class SignatureRef {
+  readonly signature: Signature;
+  readonly index: number;
+  constructor(signature: Signature, index: number) {
+    this.signature = signature;
+    this.index = index;
+  }
+}
+/** A function that can be called: imported, defined, or declared for later definition. */
+export class FunctionRef {
+  readonly name: string;
+  readonly signature: SignatureRef;
+  readonly index: number;
+  constructor(name: string, signature: SignatureRef, index: number) {
+    this.name = name;
+    this.signature = signature;
+    this.index = index;
+  }
+}
+export class GlobalRef {
+  readonly name: string;
+  readonly type: ValueType;
+  readonly index: number;
+  constructor(name: string, type: ValueType, index: number) {
+    this.name = name;
+    this.type = type;
+    this.index = index;
+  }
+}
+export class VariableSlot {
+  readonly type: ValueType;
+  local = -1;
+  constructor(type: ValueType) {
+    this.type = type;
+  }
+}
+
+export class Label {
+  readonly kind: 'block' | 'loop' | 'if';
+  constructor(kind: Label['kind']) {
+    this.kind = kind;
+  }
+}
+
+export type Statement =
+  | { readonly kind: 'compute'; readonly value: Value }
+  | {
+      readonly kind: 'store';
+      readonly op: string;
+      readonly address: Value;
+      readonly value: Value;
+      readonly offset: number;
+      readonly lane?: number;
+    }
+  | { readonly kind: 'set'; readonly slot: VariableSlot; readonly value: Value }
+  | { readonly kind: 'setGlobal'; readonly global: GlobalRef; readonly value: Value }
+  | { readonly kind: 'call'; readonly target: FunctionRef; readonly args: readonly Value[] }
+  | { readonly kind: 'bulk'; readonly op: 'memory.fill' | 'memory.copy'; readonly args: readonly Value[] }
+  | {
+      readonly kind: 'if';
+      readonly label: Label;
+      readonly condition: Value;
+      readonly yes: Statement[];
+      readonly no: Statement[];
+    }
+  | { readonly kind: 'block' | 'loop'; readonly label: Label; readonly body: Statement[] }
+  | { readonly kind: 'br'; readonly label: Label; readonly condition?: Value }
+  | { readonly kind: 'switch'; readonly index: Value; readonly cases: readonly Label[]; readonly otherwise: Label }
+  | { readonly kind: 'return'; readonly value?: Value }
+  | { readonly kind: 'unreachable' };
+
+type Int32 = I32 | number;
+type Int64 = I64 | bigint | number;
+
+/** A 32-bit integer; signedness belongs to the operation. */
+export class I32 extends Value {
+  readonly type = 'i32';
+  private bin(op: string, other: Int32): I32 {
+    return this.fn.pure32(`i32.${op}`, [this, this.fn.toI32(other)]);
+  }
+  private un(op: string): I32 {
+    return this.fn.pure32(`i32.${op}`, [this]);
+  }
+  /** The value if it is known while generating. */
+  get known(): number | undefined {
+    return this.kind === 'const' ? (this.imm as number) : undefined;
+  }
+  add(other: Int32): I32 {
+    return this.bin('add', other);
+  }
+  sub(other: Int32): I32 {
+    return this.bin('sub', other);
+  }
+  mul(other: Int32): I32 {
+    return this.bin('mul', other);
+  }
+  and(other: Int32): I32 {
+    return this.bin('and', other);
+  }
+  or(other: Int32): I32 {
+    return this.bin('or', other);
+  }
+  xor(other: Int32): I32 {
+    return this.bin('xor', other);
+  }
+  shl(other: Int32): I32 {
+    return this.bin('shl', other);
+  }
+  shrU(other: Int32): I32 {
+    return this.bin('shr_u', other);
+  }
+  shrS(other: Int32): I32 {
+    return this.bin('shr_s', other);
+  }
+  rotl(other: Int32): I32 {
+    return this.bin('rotl', other);
+  }
+  rotr(other: Int32): I32 {
+    return this.bin('rotr', other);
+  }
+  eq(other: Int32): I32 {
+    return this.bin('eq', other);
+  }
+  ne(other: Int32): I32 {
+    return this.bin('ne', other);
+  }
+  ltS(other: Int32): I32 {
+    return this.bin('lt_s', other);
+  }
+  ltU(other: Int32): I32 {
+    return this.bin('lt_u', other);
+  }
+  gtS(other: Int32): I32 {
+    return this.bin('gt_s', other);
+  }
+  gtU(other: Int32): I32 {
+    return this.bin('gt_u', other);
+  }
+  leS(other: Int32): I32 {
+    return this.bin('le_s', other);
+  }
+  leU(other: Int32): I32 {
+    return this.bin('le_u', other);
+  }
+  geS(other: Int32): I32 {
+    return this.bin('ge_s', other);
+  }
+  geU(other: Int32): I32 {
+    return this.bin('ge_u', other);
+  }
+  eqz(): I32 {
+    return this.un('eqz');
+  }
+  clz(): I32 {
+    return this.un('clz');
+  }
+  ctz(): I32 {
+    return this.un('ctz');
+  }
+  popcnt(): I32 {
+    return this.un('popcnt');
+  }
+  extend8S(): I32 {
+    return this.un('extend8_s');
+  }
+  extend16S(): I32 {
+    return this.un('extend16_s');
+  }
+  not(): I32 {
+    return this.xor(-1);
+  }
+  neg(): I32 {
+    return this.fn.i32(0).sub(this);
+  }
+  /** 64-bit value with zeros above. */
+  extendU(): I64 {
+    return this.fn.pure64('i64.extend_i32_u', [this]);
+  }
+  /** 64-bit value with copies of the sign bit above. */
+  extendS(): I64 {
+    return this.fn.pure64('i64.extend_i32_s', [this]);
+  }
+  reinterpretF32(): F32 {
+    return this.fn.pureF32('f32.reinterpret_i32', [this]);
+  }
+  convertToF64S(): F64 {
+    return this.fn.pureF64('f64.convert_i32_s', [this]);
+  }
+  convertToF64U(): F64 {
+    return this.fn.pureF64('f64.convert_i32_u', [this]);
+  }
+  /** `this` if `condition` is not zero, else `other`. Both are computed. */
+  selectIf(condition: I32, other: Int32): I32 {
+    return this.fn.select(condition, this, this.fn.toI32(other));
+  }
+}
+
+/** A 64-bit integer; signedness belongs to the operation. */
+export class I64 extends Value {
+  readonly type = 'i64';
+  private bin(op: string, other: Int64): I64 {
+    return this.fn.pure64(`i64.${op}`, [this, this.fn.toI64(other)]);
+  }
+  private cmp(op: string, other: Int64): I32 {
+    return this.fn.pure32(`i64.${op}`, [this, this.fn.toI64(other)]);
+  }
+  private un(op: string): I64 {
+    return this.fn.pure64(`i64.${op}`, [this]);
+  }
+  /** The value, as a signed number, if it is known while generating. */
+  get known(): bigint | undefined {
+    return this.kind === 'const' ? (this.imm as bigint) : undefined;
+  }
+  add(other: Int64): I64 {
+    return this.bin('add', other);
+  }
+  sub(other: Int64): I64 {
+    return this.bin('sub', other);
+  }
+  mul(other: Int64): I64 {
+    return this.bin('mul', other);
+  }
+  and(other: Int64): I64 {
+    return this.bin('and', other);
+  }
+  or(other: Int64): I64 {
+    return this.bin('or', other);
+  }
+  xor(other: Int64): I64 {
+    return this.bin('xor', other);
+  }
+  /** Shift amounts are taken modulo 64, as in WebAssembly. */
+  shl(other: Int64): I64 {
+    return this.bin('shl', other);
+  }
+  shrU(other: Int64): I64 {
+    return this.bin('shr_u', other);
+  }
+  shrS(other: Int64): I64 {
+    return this.bin('shr_s', other);
+  }
+  rotl(other: Int64): I64 {
+    return this.bin('rotl', other);
+  }
+  rotr(other: Int64): I64 {
+    return this.bin('rotr', other);
+  }
+  eq(other: Int64): I32 {
+    return this.cmp('eq', other);
+  }
+  ne(other: Int64): I32 {
+    return this.cmp('ne', other);
+  }
+  ltS(other: Int64): I32 {
+    return this.cmp('lt_s', other);
+  }
+  ltU(other: Int64): I32 {
+    return this.cmp('lt_u', other);
+  }
+  gtS(other: Int64): I32 {
+    return this.cmp('gt_s', other);
+  }
+  gtU(other: Int64): I32 {
+    return this.cmp('gt_u', other);
+  }
+  leS(other: Int64): I32 {
+    return this.cmp('le_s', other);
+  }
+  leU(other: Int64): I32 {
+    return this.cmp('le_u', other);
+  }
+  geS(other: Int64): I32 {
+    return this.cmp('ge_s', other);
+  }
+  geU(other: Int64): I32 {
+    return this.cmp('ge_u', other);
+  }
+  eqz(): I32 {
+    return this.fn.pure32('i64.eqz', [this]);
+  }
+  clz(): I64 {
+    return this.un('clz');
+  }
+  ctz(): I64 {
+    return this.un('ctz');
+  }
+  popcnt(): I64 {
+    return this.un('popcnt');
+  }
+  extend8S(): I64 {
+    return this.un('extend8_s');
+  }
+  extend16S(): I64 {
+    return this.un('extend16_s');
+  }
+  extend32S(): I64 {
+    return this.un('extend32_s');
+  }
+  not(): I64 {
+    return this.xor(-1n);
+  }
+  neg(): I64 {
+    return this.fn.i64(0n).sub(this);
+  }
+  /** The low 32 bits. */
+  wrap(): I32 {
+    return this.fn.pure32('i32.wrap_i64', [this]);
+  }
+  /** Zero-extends the low 32 bits. */
+  low32(): I64 {
+    return this.and(0xffff_ffffn);
+  }
+  /** Division traps on a zero divisor and on overflow: guard it, and compute it only where the guard holds. */
+  divS(other: Int64): I64 {
+    return this.fn.effect('i64.div_s', 'i64', [this, this.fn.toI64(other)], undefined) as I64;
+  }
+  divU(other: Int64): I64 {
+    return this.fn.effect('i64.div_u', 'i64', [this, this.fn.toI64(other)], undefined) as I64;
+  }
+  remS(other: Int64): I64 {
+    return this.fn.effect('i64.rem_s', 'i64', [this, this.fn.toI64(other)], undefined) as I64;
+  }
+  remU(other: Int64): I64 {
+    return this.fn.effect('i64.rem_u', 'i64', [this, this.fn.toI64(other)], undefined) as I64;
+  }
+  reinterpretF64(): F64 {
+    return this.fn.pureF64('f64.reinterpret_i64', [this]);
+  }
+  /** Rounds to nearest even. */
+  convertToF64S(): F64 {
+    return this.fn.pureF64('f64.convert_i64_s', [this]);
+  }
+  convertToF64U(): F64 {
+    return this.fn.pureF64('f64.convert_i64_u', [this]);
+  }
+  convertToF32S(): F32 {
+    return this.fn.pureF32('f32.convert_i64_s', [this]);
+  }
+  convertToF32U(): F32 {
+    return this.fn.pureF32('f32.convert_i64_u', [this]);
+  }
+  selectIf(condition: I32, other: Int64): I64 {
+    return this.fn.select(condition, this, this.fn.toI64(other));
+  }
+}
+
+/** An IEEE binary32 number under WebAssembly's rules: round to nearest even, no flags, unspecified NaN payloads. */
+export class F32 extends Value {
+  readonly type = 'f32';
+  private bin(op: string, other: F32): F32 {
+    return this.fn.pureF32(`f32.${op}`, [this, other]);
+  }
+  private cmp(op: string, other: F32): I32 {
+    return this.fn.pure32(`f32.${op}`, [this, other]);
+  }
+  private un(op: string): F32 {
+    return this.fn.pureF32(`f32.${op}`, [this]);
+  }
+  add(other: F32): F32 {
+    return this.bin('add', other);
+  }
+  sub(other: F32): F32 {
+    return this.bin('sub', other);
+  }
+  mul(other: F32): F32 {
+    return this.bin('mul', other);
+  }
+  div(other: F32): F32 {
+    return this.bin('div', other);
+  }
+  sqrt(): F32 {
+    return this.un('sqrt');
+  }
+  abs(): F32 {
+    return this.un('abs');
+  }
+  neg(): F32 {
+    return this.un('neg');
+  }
+  eq(other: F32): I32 {
+    return this.cmp('eq', other);
+  }
+  ne(other: F32): I32 {
+    return this.cmp('ne', other);
+  }
+  lt(other: F32): I32 {
+    return this.cmp('lt', other);
+  }
+  gt(other: F32): I32 {
+    return this.cmp('gt', other);
+  }
+  le(other: F32): I32 {
+    return this.cmp('le', other);
+  }
+  ge(other: F32): I32 {
+    return this.cmp('ge', other);
+  }
+  reinterpretI32(): I32 {
+    return this.fn.pure32('i32.reinterpret_f32', [this]);
+  }
+  promote(): F64 {
+    return this.fn.pureF64('f64.promote_f32', [this]);
+  }
+}
+
+/** An IEEE binary64 number under WebAssembly's rules: round to nearest even, no flags, unspecified NaN payloads. */
+export class F64 extends Value {
+  readonly type = 'f64';
+  private bin(op: string, other: F64): F64 {
+    return this.fn.pureF64(`f64.${op}`, [this, other]);
+  }
+  private cmp(op: string, other: F64): I32 {
+    return this.fn.pure32(`f64.${op}`, [this, other]);
+  }
+  private un(op: string): F64 {
+    return this.fn.pureF64(`f64.${op}`, [this]);
+  }
+  add(other: F64): F64 {
+    return this.bin('add', other);
+  }
+  sub(other: F64): F64 {
+    return this.bin('sub', other);
+  }
+  mul(other: F64): F64 {
+    return this.bin('mul', other);
+  }
+  div(other: F64): F64 {
+    return this.bin('div', other);
+  }
+  sqrt(): F64 {
+    return this.un('sqrt');
+  }
+  abs(): F64 {
+    return this.un('abs');
+  }
+  neg(): F64 {
+    return this.un('neg');
+  }
+  floor(): F64 {
+    return this.un('floor');
+  }
+  ceil(): F64 {
+    return this.un('ceil');
+  }
+  trunc(): F64 {
+    return this.un('trunc');
+  }
+  nearest(): F64 {
+    return this.un('nearest');
+  }
+  copysign(sign: F64): F64 {
+    return this.bin('copysign', sign);
+  }
+  eq(other: F64): I32 {
+    return this.cmp('eq', other);
+  }
+  ne(other: F64): I32 {
+    return this.cmp('ne', other);
+  }
+  lt(other: F64): I32 {
+    return this.cmp('lt', other);
+  }
+  gt(other: F64): I32 {
+    return this.cmp('gt', other);
+  }
+  le(other: F64): I32 {
+    return this.cmp('le', other);
+  }
+  ge(other: F64): I32 {
+    return this.cmp('ge', other);
+  }
+  reinterpretI64(): I64 {
+    return this.fn.pure64('i64.reinterpret_f64', [this]);
+  }
+  demote(): F32 {
+    return this.fn.pureF32('f32.demote_f64', [this]);
+  }
+  truncSatToI64S(): I64 {
+    return this.fn.pure64('i64.trunc_sat_f64_s', [this]);
+  }
+  truncSatToI64U(): I64 {
+    return this.fn.pure64('i64.trunc_sat_f64_u', [this]);
+  }
+  truncSatToI32S(): I32 {
+    return this.fn.pure32('i32.trunc_sat_f64_s', [this]);
+  }
+  truncSatToI32U(): I32 {
+    return this.fn.pure32('i32.trunc_sat_f64_u', [this]);
+  }
+}
+
+/** A 128-bit vector. WebAssembly lane 0 is the least significant one; the Power ISA's element 0 is the most significant. */
+export class V128 extends Value {
+  readonly type = 'v128';
+  /** A two-operand SIMD instruction by its WebAssembly name, e.g. `i8x16.add_sat_u`. */
+  bin(op: string, other: V128): V128 {
+    return this.fn.pureV128(op, [this, other]);
+  }
+  /** A one-operand SIMD instruction with a vector result, e.g. `i16x8.neg`. */
+  un(op: string): V128 {
+    return this.fn.pureV128(op, [this]);
+  }
+  /** A lane-wise shift by one scalar amount (modulo the lane width), e.g. `i32x4.shr_u`. */
+  shift(op: string, amount: Int32): V128 {
+    return this.fn.pureV128(op, [this, this.fn.toI32(amount)]);
+  }
+  and(other: V128): V128 {
+    return this.bin('v128.and', other);
+  }
+  or(other: V128): V128 {
+    return this.bin('v128.or', other);
+  }
+  xor(other: V128): V128 {
+    return this.bin('v128.xor', other);
+  }
+  /** `this & ~other`. */
+  andnot(other: V128): V128 {
+    return this.bin('v128.andnot', other);
+  }
+  not(): V128 {
+    return this.un('v128.not');
+  }
+  /** Bits of `this` where `mask` has ones, of `other` elsewhere. */
+  bitselect(other: V128, mask: V128): V128 {
+    return this.fn.pureV128('v128.bitselect', [this, other, mask]);
+  }
+  /** `v128.any_true`, `i8x16.all_true`, `i8x16.bitmask` and their like. */
+  test(op: string): I32 {
+    return this.fn.pure32(op, [this]);
+  }
+  /** Byte i of the result is byte `index[i]` of `this`, or 0 when the index is 16 or more. */
+  swizzle(index: V128): V128 {
+    return this.bin('i8x16.swizzle', index);
+  }
+  /** Byte i of the result is byte `lanes[i]` of `this` (0..15) followed by `other` (16..31). */
+  shuffle(other: V128, lanes: readonly number[]): V128 {
+    assert(lanes.length === 16, 'a shuffle names 16 lanes');
+    return this.fn.pureV128('i8x16.shuffle', [this, other], Uint8Array.from(lanes));
+  }
+  extract8U(lane: number): I32 {
+    return this.fn.pure32('i8x16.extract_lane_u', [this], lane);
+  }
+  extract8S(lane: number): I32 {
+    return this.fn.pure32('i8x16.extract_lane_s', [this], lane);
+  }
+  extract16U(lane: number): I32 {
+    return this.fn.pure32('i16x8.extract_lane_u', [this], lane);
+  }
+  extract16S(lane: number): I32 {
+    return this.fn.pure32('i16x8.extract_lane_s', [this], lane);
+  }
+  extract32(lane: number): I32 {
+    return this.fn.pure32('i32x4.extract_lane', [this], lane);
+  }
+  extract64(lane: number): I64 {
+    return this.fn.pure64('i64x2.extract_lane', [this], lane);
+  }
+  extractF32(lane: number): F32 {
+    return this.fn.pureF32('f32x4.extract_lane', [this], lane);
+  }
+  extractF64(lane: number): F64 {
+    return this.fn.pureF64('f64x2.extract_lane', [this], lane);
+  }
+  replace8(lane: number, value: I32): V128 {
+    return this.fn.pureV128('i8x16.replace_lane', [this, value], lane);
+  }
+  replace16(lane: number, value: I32): V128 {
+    return this.fn.pureV128('i16x8.replace_lane', [this, value], lane);
+  }
+  replace32(lane: number, value: I32): V128 {
+    return this.fn.pureV128('i32x4.replace_lane', [this, value], lane);
+  }
+  replace64(lane: number, value: I64): V128 {
+    return this.fn.pureV128('i64x2.replace_lane', [this, value], lane);
+  }
+  selectIf(condition: I32, other: V128): V128 {
+    return this.fn.select(condition, this, other);
+  }
+}
+
+export interface ValueOf {
+  i32: I32;
+  i64: I64;
+  f32: F32;
+  f64: F64;
+  v128: V128;
+}
+
+/** A place that can be assigned, for what loops and branches carry. */
+export class Variable<T extends ValueType> {
+  readonly fn: FunctionBuilder;
+  readonly slot: VariableSlot;
+  constructor(fn: FunctionBuilder, type: T) {
+    this.fn = fn;
+    this.slot = new VariableSlot(type);
+  }
+  get(): ValueOf[T] {
+    return this.fn.effect('get', this.slot.type, [], this.slot) as ValueOf[T];
+  }
+  set(value: ValueOf[T]): void {
+    this.fn.use(value);
+    this.fn.emit({ kind: 'set', slot: this.slot, value });
+  }
+}
+
+const fold32: Readonly<Record<string, (a: number, b: number) => number>> = {
+  'i32.add': (a, b) => (a + b) | 0,
+  'i32.sub': (a, b) => (a - b) | 0,
+  'i32.mul': (a, b) => Math.imul(a, b),
+  'i32.and': (a, b) => a & b,
+  'i32.or': (a, b) => a | b,
+  'i32.xor': (a, b) => a ^ b,
+  'i32.shl': (a, b) => a << (b & 31),
+  'i32.shr_u': (a, b) => (a >>> (b & 31)) | 0,
+  'i32.shr_s': (a, b) => a >> (b & 31),
+  'i32.eq': (a, b) => Number(a === b),
+  'i32.ne': (a, b) => Number(a !== b),
+  'i32.lt_s': (a, b) => Number(a < b),
+  'i32.lt_u': (a, b) => Number(a >>> 0 < b >>> 0),
+  'i32.gt_s': (a, b) => Number(a > b),
+  'i32.gt_u': (a, b) => Number(a >>> 0 > b >>> 0),
+  'i32.le_u': (a, b) => Number(a >>> 0 <= b >>> 0),
+  'i32.ge_u': (a, b) => Number(a >>> 0 >= b >>> 0),
+  'i32.ge_s': (a, b) => Number(a >= b),
+  'i32.le_s': (a, b) => Number(a <= b),
+};
+
+const fold64: Readonly<Record<string, (a: bigint, b: bigint) => bigint>> = {
+  'i64.add': (a, b) => a + b,
+  'i64.sub': (a, b) => a - b,
+  'i64.mul': (a, b) => a * b,
+  'i64.and': (a, b) => a & b,
+  'i64.or': (a, b) => a | b,
+  'i64.xor': (a, b) => a ^ b,
+  'i64.shl': (a, b) => a << (b & 63n),
+  'i64.shr_u': (a, b) => BigInt.asUintN(64, a) >> (b & 63n),
+  'i64.shr_s': (a, b) => a >> (b & 63n),
+};
+
+/** `op(x, identity)` is `x`. */
+const rightIdentity: Readonly<Record<string, number>> = {
+  'i32.add': 0,
+  'i32.sub': 0,
+  'i32.or': 0,
+  'i32.xor': 0,
+  'i32.shl': 0,
+  'i32.shr_u': 0,
+  'i32.shr_s': 0,
+  'i32.and': -1,
+  'i32.mul': 1,
+  'i64.add': 0,
+  'i64.sub': 0,
+  'i64.or': 0,
+  'i64.xor': 0,
+  'i64.shl': 0,
+  'i64.shr_u': 0,
+  'i64.shr_s': 0,
+  'i64.rotl': 0,
+  'i64.and': -1,
+  'i64.mul': 1,
+};
+
+/** Builds one function: values by their methods, statements in the order of the calls. */
+export class FunctionBuilder {
+  readonly name: string;
+  readonly signature: Signature;
+  readonly body: Statement[] = [];
+  readonly params: readonly Value[];
+  loopDepth = 0;
+  private current: Statement[] = this.body;
+
+  constructor(name: string, signature: Signature) {
+    this.name = name;
+    this.signature = signature;
+    this.params = signature.params.map((type, index) => this.make(type, 'param', 'param', [], index));
+  }
+
+  /** The parameter at `index` as a 32-bit integer; likewise `param64`. */
+  param32(index: number): I32 {
+    return this.params[index] as I32;
+  }
+  param64(index: number): I64 {
+    return this.params[index] as I64;
+  }
+  param<T extends ValueType>(_type: T, index: number): ValueOf[T] {
+    return this.params[index] as ValueOf[T];
+  }
+
+  i32(value: number): I32 {
+    return new I32(this, 'const', 'const', [], value | 0);
+  }
+  i64(value: bigint | number): I64 {
+    return new I64(this, 'const', 'const', [], BigInt.asIntN(64, BigInt(value)));
+  }
+  f32(value: number): F32 {
+    return new F32(this, 'const', 'const', [], value);
+  }
+  f64(value: number): F64 {
+    return new F64(this, 'const', 'const', [], value);
+  }
+  /** A vector constant as a 128-bit number, most significant bit of element 0 first. */
+  v128(value: bigint): V128 {
+    const bytes = new Uint8Array(16);
+    for (let i = 0; i < 16; i++) bytes[i] = Number((value >> BigInt(8 * i)) & 0xffn);
+    return new V128(this, 'const', 'const', [], bytes);
+  }
+  toI32(value: Int32): I32 {
+    return typeof value === 'number' ? this.i32(value) : value;
+  }
+  toI64(value: Int64): I64 {
+    return typeof value === 'bigint' || typeof value === 'number' ? this.i64(value) : value;
+  }
+  splat8(value: I32): V128 {
+    return this.pureV128('i8x16.splat', [value]);
+  }
+  splat16(value: I32): V128 {
+    return this.pureV128('i16x8.splat', [value]);
+  }
+  splat32(value: I32): V128 {
+    return this.pureV128('i32x4.splat', [value]);
+  }
+  splat64(value: I64): V128 {
+    return this.pureV128('i64x2.splat', [value]);
+  }
+  /** A vector from its doublewords; `high` is the ISA's doubleword 0. */
+  v128From64(high: I64, low: I64): V128 {
+    return this.splat64(low).replace64(1, high);
+  }
+
+  select<V extends Value>(condition: I32, yes: V, no: V): V {
+    const known = condition.known;
+    if (known !== undefined) return known ? yes : no;
+    return this.pure(this.make(yes.type, 'pure', 'select', [yes, no, condition], undefined)) as V;
+  }
+
+  pure32(op: string, args: readonly Value[], imm?: Immediate): I32 {
+    const [a, b] = args;
+    if (a.kind === 'const' && a.type === 'i32') {
+      const left = a.imm as number;
+      if (op === 'i32.eqz') return this.i32(Number(left === 0));
+      if (b?.kind === 'const' && fold32[op]) return this.i32(fold32[op](left, b.imm as number));
+    }
+    if (a.kind === 'const' && a.type === 'i64') {
+      const left = a.imm as bigint;
+      if (op === 'i32.wrap_i64') return this.i32(Number(BigInt.asIntN(32, left)));
+      if (op === 'i64.eqz') return this.i32(Number(left === 0n));
+      if (op === 'i64.eq' && b?.kind === 'const') return this.i32(Number(left === b.imm));
+      if (op === 'i64.ne' && b?.kind === 'const') return this.i32(Number(left !== b.imm));
+    }
+    if (b?.kind === 'const' && typeof b.imm === 'number' && rightIdentity[op] === b.imm && a.type === 'i32')
+      return a as I32;
+    return this.pure(new I32(this, 'pure', op, args, imm));
+  }
+  pure64(op: string, args: readonly Value[], imm?: Immediate): I64 {
+    const [a, b] = args;
+    if (a.kind === 'const' && typeof a.imm === 'bigint' && b?.kind === 'const' && fold64[op]) {
+      return this.i64(fold64[op](a.imm, b.imm as bigint));
+    }
+    if (a.kind === 'const' && typeof a.imm === 'number' && a.type === 'i32') {
+      if (op === 'i64.extend_i32_s') return this.i64(a.imm);
+      if (op === 'i64.extend_i32_u') return this.i64(a.imm >>> 0);
+    }
+    if (
+      b?.kind === 'const' &&
+      typeof b.imm === 'bigint' &&
+      rightIdentity[op] !== undefined &&
+      BigInt(rightIdentity[op]) === b.imm
+    ) {
+      return a as I64;
+    }
+    return this.pure(new I64(this, 'pure', op, args, imm));
+  }
+  pureF32(op: string, args: readonly Value[], imm?: Immediate): F32 {
+    return this.pure(new F32(this, 'pure', op, args, imm));
+  }
+  pureF64(op: string, args: readonly Value[], imm?: Immediate): F64 {
+    return this.pure(new F64(this, 'pure', op, args, imm));
+  }
+  pureV128(op: string, args: readonly Value[], imm?: Immediate): V128 {
+    return this.pure(new V128(this, 'pure', op, args, imm));
+  }
+
+  private pure<V extends Value>(value: V): V {
+    this.current.push({ kind: 'compute', value });
+    return value;
+  }
+  /** Notes that a statement or value being made now uses `value`. */
+  use(value: Value): void {
+    value.uses++;
+    if (this.loopDepth > value.loopDepth) value.usedInInnerLoop = true;
+  }
+
+  /** A value whose computation must happen here: a load, a call, a variable read, a division. */
+  effect(op: string, type: ValueType, args: readonly Value[], imm: Immediate): Value {
+    const value = this.make(type, 'effect', op, args, imm);
+    this.current.push({ kind: 'compute', value });
+    return value;
+  }
+
+  /** Little-endian load, e.g. `load('i64', 'i64.load32_u', address, 8)`. The address is a byte offset in memory. */
+  load<T extends ValueType>(type: T, op: string, address: I32 | number, offset = 0, lane?: number): ValueOf[T] {
+    return this.effect(op, type, [this.toI32(address)], { offset, align: 0, lane }) as ValueOf[T];
+  }
+  load32(address: I32 | number, offset = 0): I32 {
+    return this.load('i32', 'i32.load', address, offset);
+  }
+  load64(address: I32 | number, offset = 0): I64 {
+    return this.load('i64', 'i64.load', address, offset);
+  }
+  loadV128(address: I32 | number, offset = 0): V128 {
+    return this.load('v128', 'v128.load', address, offset);
+  }
+  store(op: string, address: I32 | number, value: Value, offset = 0): void {
+    const at = this.toI32(address);
+    this.use(at);
+    this.use(value);
+    this.emit({ kind: 'store', op, address: at, value, offset });
+  }
+  store32(address: I32 | number, value: Int32, offset = 0): void {
+    this.store('i32.store', address, this.toI32(value), offset);
+  }
+  store64(address: I32 | number, value: Int64, offset = 0): void {
+    this.store('i64.store', address, this.toI64(value), offset);
+  }
+  storeV128(address: I32 | number, value: V128, offset = 0): void {
+    this.store('v128.store', address, value, offset);
+  }
+  /** `memory.fill(address, byte, length)`. */
+  fill(address: Int32, byte: Int32, length: Int32): void {
+    this.bulk('memory.fill', [this.toI32(address), this.toI32(byte), this.toI32(length)]);
+  }
+  /** `memory.copy(target, source, length)`. */
+  copy(target: Int32, source: Int32, length: Int32): void {
+    this.bulk('memory.copy', [this.toI32(target), this.toI32(source), this.toI32(length)]);
+  }
+  private bulk(op: 'memory.fill' | 'memory.copy', args: readonly Value[]): void {
+    for (const arg of args) this.use(arg);
+    this.emit({ kind: 'bulk', op, args });
+  }
+
+  variable<T extends ValueType>(type: T, initial?: ValueOf[T]): Variable<T> {
+    const variable = new Variable(this, type);
+    if (initial) variable.set(initial);
+    return variable;
+  }
+
+  getGlobal<T extends ValueType>(global: GlobalRef): ValueOf[T] {
+    return this.effect('global.get', global.type, [], global) as ValueOf[T];
+  }
+  setGlobal(global: GlobalRef, value: Value): void {
+    this.use(value);
+    this.emit({ kind: 'setGlobal', global, value });
+  }
+
+  /** Calls a function that returns a value. */
+  call<T extends ValueType>(type: T, target: FunctionRef, args: readonly Value[]): ValueOf[T] {
+    assert(
+      target.signature.signature.result === type,
+      `${target.name} returns ${target.signature.signature.result}, not ${type}`,
+    );
+    this.checkArguments(target, args);
+    return this.effect('call', type, args, target) as ValueOf[T];
+  }
+  callVoid(target: FunctionRef, args: readonly Value[]): void {
+    assert(target.signature.signature.result === undefined, `${target.name} returns a value`);
+    this.checkArguments(target, args);
+    for (const arg of args) this.use(arg);
+    this.emit({ kind: 'call', target, args });
+  }
+  /** Calls entry `index` of table 0. */
+  callIndirect<T extends ValueType>(type: T, signature: SignatureRef, index: I32, args: readonly Value[]): ValueOf[T] {
+    return this.effect('call_indirect', type, [...args, index], signature) as ValueOf[T];
+  }
+
+  /** The parts are run at once to collect their statements; a known condition keeps only the part that happens. */
+  if(condition: I32, then: () => void, otherwise?: () => void): void {
+    const known = condition.known;
+    if (known !== undefined) {
+      if (known) then();
+      else otherwise?.();
+      return;
+    }
+    this.use(condition);
+    const label = new Label('if');
+    const thenBody = this.collect(then);
+    const elseBody = otherwise ? this.collect(otherwise) : [];
+    this.emit({ kind: 'if', label, condition, yes: thenBody, no: elseBody });
+  }
+  /** The value of whichever part happens; only that part is computed. */
+  choose<V extends Value>(condition: I32, then: () => V, otherwise: () => V): V {
+    const known = condition.known;
+    if (known !== undefined) return known ? then() : otherwise();
+    let result: Variable<ValueType> | undefined;
+    const assign = (part: () => V) => () => {
+      const value = part();
+      result ??= this.variable(value.type);
+      (result as unknown as Variable<'i32'>).set(value as unknown as I32);
+    };
+    this.if(condition, assign(then), assign(otherwise));
+    return (result as unknown as Variable<'i32'>).get() as unknown as V;
+  }
+  /** `br` to the label leaves the block. */
+  block(body: (label: Label) => void): void {
+    const label = new Label('block');
+    const statements = this.collect(() => body(label));
+    this.emit({ kind: 'block', label, body: statements });
+  }
+  /** `br` to the label starts the next round; falling out of the end leaves the loop. */
+  loop(body: (label: Label) => void): void {
+    const label = new Label('loop');
+    this.loopDepth++;
+    const statements = this.collect(() => body(label));
+    this.loopDepth--;
+    this.emit({ kind: 'loop', label, body: statements });
+  }
+  br(label: Label): void {
+    this.emit({ kind: 'br', label });
+  }
+  brIf(label: Label, condition: I32): void {
+    this.use(condition);
+    this.emit({ kind: 'br', label, condition });
+  }
+  /** Runs the case at `index`, or the last one when there is no such case. No fall-through. */
+  switch(index: I32, cases: readonly (() => void)[], otherwise: () => void): void {
+    this.use(index);
+    const labels = cases.map(() => new Label('block'));
+    const defaultLabel = new Label('block');
+    this.block((done) => {
+      let inner: Statement[] = [{ kind: 'switch', index, cases: labels, otherwise: defaultLabel }];
+      cases.forEach((part, i) => {
+        const body = this.collect(part);
+        inner = [{ kind: 'block', label: labels[i], body: inner }, ...body, { kind: 'br', label: done }];
+      });
+      this.emit({ kind: 'block', label: defaultLabel, body: inner });
+      otherwise();
+    });
+  }
+  return(value?: Value): void {
+    if (value) this.use(value);
+    this.emit({ kind: 'return', value });
+  }
+  unreachable(): void {
+    this.emit({ kind: 'unreachable' });
+  }
+
+  emit(statement: Statement): void {
+    this.current.push(statement);
+  }
+  private collect(part: () => void): Statement[] {
+    const outer = this.current;
+    const inner: Statement[] = [];
+    this.current = inner;
+    part();
+    this.current = outer;
+    return inner;
+  }
+  private checkArguments(target: FunctionRef, args: readonly Value[]): void {
+    const wanted = target.signature.signature.params;
+    assert(
+      wanted.length === args.length && wanted.every((type, i) => type === args[i].type),
+      `call of ${target.name}(${wanted.join(', ')}) with (${args.map((arg) => arg.type).join(', ')})`,
+    );
+  }
+  private make(type: ValueType, kind: ValueKind, op: string, args: readonly Value[], imm: Immediate): Value {
+    switch (type) {
+      case 'i32':
+        return new I32(this, kind, op, args, imm);
+      case 'i64':
+        return new I64(this, kind, op, args, imm);
+      case 'f32':
+        return new F32(this, kind, op, args, imm);
+      case 'f64':
+        return new F64(this, kind, op, args, imm);
+      case 'v128':
+        return new V128(this, kind, op, args, imm);
+    }
+  }
+}
