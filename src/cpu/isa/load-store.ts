@@ -1,0 +1,75 @@
+// Fixed-point storage access (ISA 3.0B I 3.3.1 to 3.3.7) and its cache-inhibited forms (III 4.4.1).
+
+import type { InstructionRow } from './row.ts';
+
+// biome-ignore format: one row a line
+export const loadStoreRows = [
+  // I 3.3.2 Fixed-Point Load Instructions
+  { op: 'lbz',    bits: '100010 rt:5 ra:5 d:s16',             class: 'load' },
+  { op: 'lbzx',   bits: '011111 rt:5 ra:5 rb:5 0001010111 .', class: 'load' },
+  { op: 'lbzu',   bits: '100011 rt:5 ra:5 d:s16',             class: 'load' },
+  { op: 'lbzux',  bits: '011111 rt:5 ra:5 rb:5 0001110111 .', class: 'load' },
+  { op: 'lhz',    bits: '101000 rt:5 ra:5 d:s16',             class: 'load' },
+  { op: 'lhzx',   bits: '011111 rt:5 ra:5 rb:5 0100010111 .', class: 'load' },
+  { op: 'lhzu',   bits: '101001 rt:5 ra:5 d:s16',             class: 'load' },
+  { op: 'lhzux',  bits: '011111 rt:5 ra:5 rb:5 0100110111 .', class: 'load' },
+  { op: 'lha',    bits: '101010 rt:5 ra:5 d:s16',             class: 'load' },
+  { op: 'lhax',   bits: '011111 rt:5 ra:5 rb:5 0101010111 .', class: 'load' },
+  { op: 'lhau',   bits: '101011 rt:5 ra:5 d:s16',             class: 'load' },
+  { op: 'lhaux',  bits: '011111 rt:5 ra:5 rb:5 0101110111 .', class: 'load' },
+  { op: 'lwz',    bits: '100000 rt:5 ra:5 d:s16',             class: 'load' },
+  { op: 'lwzx',   bits: '011111 rt:5 ra:5 rb:5 0000010111 .', class: 'load' },
+  { op: 'lwzu',   bits: '100001 rt:5 ra:5 d:s16',             class: 'load' },
+  { op: 'lwzux',  bits: '011111 rt:5 ra:5 rb:5 0000110111 .', class: 'load' },
+  { op: 'lwa',    bits: '111010 rt:5 ra:5 ds:s14 10',         class: 'load' },
+  { op: 'lwax',   bits: '011111 rt:5 ra:5 rb:5 0101010101 .', class: 'load' },
+  { op: 'lwaux',  bits: '011111 rt:5 ra:5 rb:5 0101110101 .', class: 'load' },
+  { op: 'ld',     bits: '111010 rt:5 ra:5 ds:s14 00',         class: 'load' },
+  { op: 'ldx',    bits: '011111 rt:5 ra:5 rb:5 0000010101 .', class: 'load' },
+  { op: 'ldu',    bits: '111010 rt:5 ra:5 ds:s14 01',         class: 'load' },
+  { op: 'ldux',   bits: '011111 rt:5 ra:5 rb:5 0000110101 .', class: 'load' },
+  // I 3.3.3 Fixed-Point Store Instructions
+  { op: 'stb',    bits: '100110 rs:5 ra:5 d:s16',             class: 'store' },
+  { op: 'stbx',   bits: '011111 rs:5 ra:5 rb:5 0011010111 .', class: 'store' },
+  { op: 'stbu',   bits: '100111 rs:5 ra:5 d:s16',             class: 'store' },
+  { op: 'stbux',  bits: '011111 rs:5 ra:5 rb:5 0011110111 .', class: 'store' },
+  { op: 'sth',    bits: '101100 rs:5 ra:5 d:s16',             class: 'store' },
+  { op: 'sthx',   bits: '011111 rs:5 ra:5 rb:5 0110010111 .', class: 'store' },
+  { op: 'sthu',   bits: '101101 rs:5 ra:5 d:s16',             class: 'store' },
+  { op: 'sthux',  bits: '011111 rs:5 ra:5 rb:5 0110110111 .', class: 'store' },
+  { op: 'stw',    bits: '100100 rs:5 ra:5 d:s16',             class: 'store' },
+  { op: 'stwx',   bits: '011111 rs:5 ra:5 rb:5 0010010111 .', class: 'store' },
+  { op: 'stwu',   bits: '100101 rs:5 ra:5 d:s16',             class: 'store' },
+  { op: 'stwux',  bits: '011111 rs:5 ra:5 rb:5 0010110111 .', class: 'store' },
+  { op: 'std',    bits: '111110 rs:5 ra:5 ds:s14 00',         class: 'store' },
+  { op: 'stdx',   bits: '011111 rs:5 ra:5 rb:5 0010010101 .', class: 'store' },
+  { op: 'stdu',   bits: '111110 rs:5 ra:5 ds:s14 01',         class: 'store' },
+  { op: 'stdux',  bits: '011111 rs:5 ra:5 rb:5 0010110101 .', class: 'store' },
+  // I 3.3.4 Fixed-Point Load and Store Quadword Instructions
+  { op: 'lq',     bits: '111000 rtp:5 ra:5 dq:s12 ....', class: 'load-quad', isa: '2.00' },
+  { op: 'stq',    bits: '111110 rsp:5 ra:5 ds:s14 10',   class: 'store-quad', isa: '2.00' },
+  // I 3.3.5 Fixed-Point Load and Store with Byte Reversal Instructions
+  { op: 'lhbrx',  bits: '011111 rt:5 ra:5 rb:5 1100010110 .', class: 'load' },
+  { op: 'sthbrx', bits: '011111 rs:5 ra:5 rb:5 1110010110 .', class: 'store' },
+  { op: 'lwbrx',  bits: '011111 rt:5 ra:5 rb:5 1000010110 .', class: 'load' },
+  { op: 'stwbrx', bits: '011111 rs:5 ra:5 rb:5 1010010110 .', class: 'store' },
+  { op: 'ldbrx',  bits: '011111 rt:5 ra:5 rb:5 1000010100 .', class: 'load', isa: '2.06' },
+  { op: 'stdbrx', bits: '011111 rs:5 ra:5 rb:5 1010010100 .', class: 'store', isa: '2.06' },
+  // I 3.3.6 Fixed-Point Load and Store Multiple Instructions
+  { op: 'lmw',    bits: '101110 rt:5 ra:5 d:s16', class: 'load-multi' },
+  { op: 'stmw',   bits: '101111 rs:5 ra:5 d:s16', class: 'store-multi' },
+  // I 3.3.7 Fixed-Point Move Assist Instructions
+  { op: 'lswi',   bits: '011111 rt:5 ra:5 nb:5 1001010101 .', class: 'load-multi' },
+  { op: 'lswx',   bits: '011111 rt:5 ra:5 rb:5 1000010101 .', class: 'load-multi' },
+  { op: 'stswi',  bits: '011111 rs:5 ra:5 nb:5 1011010101 .', class: 'store-multi' },
+  { op: 'stswx',  bits: '011111 rs:5 ra:5 rb:5 1010010101 .', class: 'store-multi' },
+  // III 4.4.1 Fixed-Point Load and Store Caching Inhibited Instructions
+  { op: 'lbzcix', bits: '011111 rt:5 ra:5 rb:5 1101010101 .', class: 'load-ci', priv: 'h', isa: '2.05' },
+  { op: 'lhzcix', bits: '011111 rt:5 ra:5 rb:5 1100110101 .', class: 'load-ci', priv: 'h', isa: '2.05' },
+  { op: 'lwzcix', bits: '011111 rt:5 ra:5 rb:5 1100010101 .', class: 'load-ci', priv: 'h', isa: '2.05' },
+  { op: 'ldcix',  bits: '011111 rt:5 ra:5 rb:5 1101110101 .', class: 'load-ci', priv: 'h', isa: '2.05' },
+  { op: 'stbcix', bits: '011111 rs:5 ra:5 rb:5 1111010101 .', class: 'store-ci', priv: 'h', isa: '2.05' },
+  { op: 'sthcix', bits: '011111 rs:5 ra:5 rb:5 1110110101 .', class: 'store-ci', priv: 'h', isa: '2.05' },
+  { op: 'stwcix', bits: '011111 rs:5 ra:5 rb:5 1110010101 .', class: 'store-ci', priv: 'h', isa: '2.05' },
+  { op: 'stdcix', bits: '011111 rs:5 ra:5 rb:5 1111110101 .', class: 'store-ci', priv: 'h', isa: '2.05' },
+] as const satisfies readonly InstructionRow[];
