@@ -126,7 +126,7 @@ describe('decode', () => {
     expect(value(0x7c0802a6, 'spr')).toBe(8); // mflr r0
     expect(value(0x7ff04ba6, 'spr')).toBe(304); // mtspr 304,r31
     expect(value(0x7bff07c6, 'sh')).toBe(32); // rldicr r31,r31,32,31
-    expect(value(0xf3ffff97, 'xt')).toBe(63); // xxlxor vs63,vs63,vs63
+    expect(value(0xf3fffcd7, 'xt')).toBe(63); // xxlxor vs63,vs63,vs63
     expect(value(0x4bfffffc, 'li')).toBe(-1); // b .-4
     expect(value(0x4fffffc5, 'd')).toBe(-1); // addpcis r31,-1
   });
