@@ -5,14 +5,14 @@ import type { InstructionRow } from './row.ts';
 // biome-ignore format: one row a line
 export const cacheSyncRows = [
   // II 4.3.1 Instruction Cache Instructions
-  { op: 'icbi',    bits: '011111 ..... ra:5 rb:5 1111010110 .',  class: 'cache' },
-  { op: 'icbt',    bits: '011111 . ct:4 ra:5 rb:5 0000010110 .', class: 'cache', isa: '2.07' },
+  { op: 'icbi',    bits: '011111 ..... ra:5 rb:5 1111010110 .',  class: 'cache', zero: 'ra' },
+  { op: 'icbt',    bits: '011111 . ct:4 ra:5 rb:5 0000010110 .', class: 'cache', isa: '2.07', zero: 'ra' },
   // II 4.3.2 Data Cache Instructions
-  { op: 'dcbt',    bits: '011111 th:5 ra:5 rb:5 0100010110 .',    class: 'cache', isa: '2.00', asm: 'ra,rb,th' },
-  { op: 'dcbtst',  bits: '011111 th:5 ra:5 rb:5 0011110110 .',    class: 'cache', isa: '2.00', asm: 'ra,rb,th' },
-  { op: 'dcbz',    bits: '011111 ..... ra:5 rb:5 1111110110 .',   class: 'cache' },
-  { op: 'dcbst',   bits: '011111 ..... ra:5 rb:5 0000110110 .',   class: 'cache' },
-  { op: 'dcbf',    bits: '011111 ... l:2 ra:5 rb:5 0001010110 .', class: 'cache', asm: 'ra,rb,l' },
+  { op: 'dcbt',    bits: '011111 th:5 ra:5 rb:5 0100010110 .',    class: 'cache', isa: '2.00', zero: 'ra', asm: 'ra,rb,th' },
+  { op: 'dcbtst',  bits: '011111 th:5 ra:5 rb:5 0011110110 .',    class: 'cache', isa: '2.00', zero: 'ra', asm: 'ra,rb,th' },
+  { op: 'dcbz',    bits: '011111 ..... ra:5 rb:5 1111110110 .',   class: 'cache', zero: 'ra' },
+  { op: 'dcbst',   bits: '011111 ..... ra:5 rb:5 0000110110 .',   class: 'cache', zero: 'ra' },
+  { op: 'dcbf',    bits: '011111 ... l:2 ra:5 rb:5 0001010110 .', class: 'cache', zero: 'ra', asm: 'ra,rb,l' },
   // Data stream touch of the vector facility, phased out: executed as no-ops
   { op: 'dst',     bits: '011111 0 .. strm:2 ra:5 rb:5 0101010110 .',  class: 'cache', isa: '2.03', asm: 'ra,rb,strm' },
   { op: 'dstt',    bits: '011111 1 .. strm:2 ra:5 rb:5 0101010110 .',  class: 'cache', isa: '2.03', asm: 'ra,rb,strm' },
@@ -21,8 +21,8 @@ export const cacheSyncRows = [
   { op: 'dss',     bits: '011111 0 .. strm:2 .......... 1100110110 .', class: 'cache', isa: '2.03' },
   { op: 'dssall',  bits: '011111 1 .............. 1100110110 .',       class: 'cache', isa: '2.03' },
   // II 4.4 Copy-Paste Facility
-  { op: 'copy',    bits: '011111 .... 1 ra:5 rb:5 1100000110 .', class: 'copy-paste', isa: '3.0' },
-  { op: 'paste.',  bits: '011111 .... 1 ra:5 rb:5 11100001101',  class: 'copy-paste', isa: '3.0' },
+  { op: 'copy',    bits: '011111 .... 1 ra:5 rb:5 1100000110 .', class: 'copy-paste', isa: '3.0', zero: 'ra' },
+  { op: 'paste.',  bits: '011111 .... 1 ra:5 rb:5 11100001101',  class: 'copy-paste', isa: '3.0', zero: 'ra' },
   { op: 'cpabort', bits: '011111 ............... 1101000110 .',  class: 'copy-paste', isa: '3.0' },
   // II 4.6.1 Instruction Synchronize
   { op: 'isync',   bits: '010011 ............... 0010010110 .', class: 'sync', ends: 'block' },

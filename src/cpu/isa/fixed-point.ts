@@ -5,8 +5,8 @@ import type { InstructionRow } from './row.ts';
 // biome-ignore format: one row a line
 export const fixedPointRows = [
   // I 3.3.9 Fixed-Point Arithmetic Instructions
-  { op: 'addi',     bits: '001110 rt:5 ra:5 si:s16',                    class: 'fx-arith' },
-  { op: 'addis',    bits: '001111 rt:5 ra:5 si:s16',                    class: 'fx-arith' },
+  { op: 'addi',     bits: '001110 rt:5 ra:5 si:s16',                    class: 'fx-arith', zero: 'ra' },
+  { op: 'addis',    bits: '001111 rt:5 ra:5 si:s16',                    class: 'fx-arith', zero: 'ra' },
   { op: 'addpcis',  bits: '010011 rt:5 d/1:5 d/0:s10 00010 d/2:1',      class: 'fx-arith', isa: '3.0' },
   { op: 'add',      bits: '011111 rt:5 ra:5 rb:5 oe:1 100001010 rc:1',  class: 'fx-arith' },
   { op: 'addic',    bits: '001100 rt:5 ra:5 si:s16',                    class: 'fx-arith' },
@@ -59,7 +59,7 @@ export const fixedPointRows = [
   { op: 'tdi',      bits: '000010 to:5 ra:5 si:s16',            class: 'trap' },
   { op: 'td',       bits: '011111 to:5 ra:5 rb:5 0001000100 .', class: 'trap' },
   // I 3.3.12 Fixed-Point Select
-  { op: 'isel',     bits: '011111 rt:5 ra:5 rb:5 bc:5 01111 .',     class: 'fx-cmp' },
+  { op: 'isel',     bits: '011111 rt:5 ra:5 rb:5 bc:5 01111 .',     class: 'fx-cmp', zero: 'ra' },
   { op: 'setb',     bits: '011111 rt:5 bfa:3 ....... 0010000000 .', class: 'fx-cmp', isa: '3.0' },
   // I 3.3.13 Fixed-Point Logical Instructions
   { op: 'andi.',    bits: '011100 rs:5 ra:5 ui:16',                 class: 'fx-logic', asm: 'ra,rs,ui' },
@@ -121,7 +121,7 @@ export const fixedPointRows = [
   { op: 'mtvsrd',   bits: '011111 xt/1:5 ra:5 ..... 0010110011 xt/0:1', class: 'vsx-move', needs: 'fp|vec', isa: '2.07' },
   { op: 'mtvsrwa',  bits: '011111 xt/1:5 ra:5 ..... 0011010011 xt/0:1', class: 'vsx-move', needs: 'fp|vec', isa: '2.07' },
   { op: 'mtvsrwz',  bits: '011111 xt/1:5 ra:5 ..... 0011110011 xt/0:1', class: 'vsx-move', needs: 'fp|vec', isa: '2.07' },
-  { op: 'mtvsrdd',  bits: '011111 xt/1:5 ra:5 rb:5 0110110011 xt/0:1',  class: 'vsx-move', needs: 'vsx|vec', isa: '3.0' },
+  { op: 'mtvsrdd',  bits: '011111 xt/1:5 ra:5 rb:5 0110110011 xt/0:1',  class: 'vsx-move', needs: 'vsx|vec', isa: '3.0', zero: 'ra' },
   { op: 'mtvsrws',  bits: '011111 xt/1:5 ra:5 ..... 0110010011 xt/0:1', class: 'vsx-move', needs: 'vsx|vec', isa: '3.0' },
   // Encodings reserved as no-ops: extended opcodes 530 to 754 in steps of 32
   { op: 'rnop',     bits: '011111 ............... 10 ... 10010 .', class: 'nop' },

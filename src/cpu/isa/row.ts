@@ -46,6 +46,8 @@ export interface InstructionRow {
   readonly isa?: IsaVersion;
   /** Ends a translation block: the next instruction may be elsewhere or mean something else. */
   readonly ends?: 'block';
+  /** The base register field whose value 0 means the number 0 instead of GPR 0: (RA|0). */
+  readonly zero?: 'ra';
   /** Operands as the assembler writes them, when not simply the fields from left to right (d, ds, dq as `d(ra)`). */
   readonly asm?: string;
 }

@@ -10,7 +10,7 @@ export const sprRows = [
   { op: 'mfspr',  bits: '011111 rt:5 spr/1:5 spr/0:5 0101010011 .', class: 'spr' },
   { op: 'mtcrf',  bits: '011111 rs:5 0 fxm:8 . 0010010000 .',       class: 'cr', asm: 'fxm,rs' },
   { op: 'mtocrf', bits: '011111 rs:5 1 fxm:8 . 0010010000 .',       class: 'cr', asm: 'fxm,rs' },
-  { op: 'mfcr',   bits: '011111 rt:5 0 ......... 0000010011 .',     class: 'cr' },
+  { op: 'mfcr',   bits: '011111 rt:5 0 ......... 0000010011 .',     class: 'cr', asm: 'rt,-1' },
   { op: 'mfocrf', bits: '011111 rt:5 1 fxm:8 . 0000010011 .',       class: 'cr' },
   { op: 'mcrxrx', bits: '011111 bf:3 ............ 1001000000 .',    class: 'cr', isa: '3.0' },
   // III 4.4.4 Move To/From Machine State Register

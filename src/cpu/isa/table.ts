@@ -163,6 +163,7 @@ export const instructions: readonly Instruction[] = rows.map((row, index) => ({
   needs: row.needs,
   isa: row.isa,
   ends: row.ends,
+  zero: row.zero,
   asm: row.asm,
   index,
   ...readPicture(row.op, row.bits),
