@@ -1,0 +1,71 @@
+// The named guests that `powervisor guest` knows, and how each is made from packages of a Debian mirror.
+// Data only: guest-cache.ts does the work.
+
+/** What a guest may consist of. `systemMap` and `config` come with kernels built here. */
+export type GuestRole = 'kernel' | 'initrd' | 'systemMap' | 'config';
+
+export type GuestRecipe =
+  /** Files taken out of a binary package as they are. With `follow`, the package is a meta-package that depends on it. */
+  | {
+      readonly kind: 'package-files';
+      readonly suite: string;
+      readonly package: string;
+      readonly follow?: RegExp;
+      readonly files: Partial<Record<GuestRole, RegExp>>;
+    }
+  /** An initramfs around the static busybox of a package. */
+  | { readonly kind: 'busybox'; readonly suite: string; readonly package: string }
+  /** A kernel compiled on this machine from a package of Linux source and a list of options in `guests/`. */
+  | { readonly kind: 'linux-build'; readonly suite: string; readonly package: string; readonly config: string };
+
+export interface GuestDefinition {
+  readonly name: string;
+  readonly description: string;
+  readonly roles: readonly GuestRole[];
+  readonly recipe: GuestRecipe;
+}
+
+const installerFiles = {
+  kernel: /\/text\/debian-installer\/ppc64el\/vmlinux$/,
+  initrd: /\/text\/debian-installer\/ppc64el\/initrd\.gz$/,
+};
+const kernelMeta = { package: 'linux-image-powerpc64le', follow: /\blinux-image-[\w.+-]+-powerpc64le\b/ };
+const kernelFiles = { kernel: /^boot\/vmlinux-/ };
+
+export const guestCatalogue: readonly GuestDefinition[] = [
+  {
+    name: 'debian-12-installer',
+    description: 'Debian 12 installer: Linux 6.1, 64K pages, and its initrd',
+    roles: ['kernel', 'initrd'],
+    recipe: {
+      kind: 'package-files',
+      suite: 'bookworm',
+      package: 'debian-installer-12-netboot-ppc64el',
+      files: installerFiles,
+    },
+  },
+  {
+    name: 'debian-12-kernel',
+    description: 'Debian 12 kernel: Linux 6.1, 64K pages',
+    roles: ['kernel'],
+    recipe: { kind: 'package-files', suite: 'bookworm', ...kernelMeta, files: kernelFiles },
+  },
+  {
+    name: 'debian-13-kernel',
+    description: 'Debian 13 kernel: Linux 6.12, 4K pages',
+    roles: ['kernel'],
+    recipe: { kind: 'package-files', suite: 'trixie', ...kernelMeta, files: kernelFiles },
+  },
+  {
+    name: 'busybox',
+    description: 'initramfs with one static BusyBox and a shell on the console',
+    roles: ['initrd'],
+    recipe: { kind: 'busybox', suite: 'bookworm', package: 'busybox-static' },
+  },
+  {
+    name: 'linux-svm',
+    description: 'small Linux 6.1 with CONFIG_PPC_SVM, 64K pages, built here from source',
+    roles: ['kernel', 'systemMap', 'config'],
+    recipe: { kind: 'linux-build', suite: 'bookworm', package: 'linux-source-6.1', config: 'linux-svm.config' },
+  },
+];

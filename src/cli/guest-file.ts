@@ -1,0 +1,56 @@
+// `--kernel` and `--initrd`: a path, or `guest:NAME` for a file of a named guest.
+
+import { readFile } from 'node:fs/promises';
+import { decompress } from '../backends/node/decompress.ts';
+import type { GuestCache } from '../backends/node/guest-cache.ts';
+import type { GuestRole } from '../backends/node/guest-catalogue.ts';
+import { PowervisorError, UsageError } from '../util/errors.ts';
+import { limits } from './limits.ts';
+
+const guestPrefix = 'guest:';
+
+/** The path of the file meant by `value`; a named guest is fetched if need be. */
+export async function resolveGuestFile(value: string, role: GuestRole, cache: GuestCache): Promise<string> {
+  if (!value.startsWith(guestPrefix)) return value;
+  const definition = cache.definition(value.slice(guestPrefix.length));
+  if (!definition.roles.includes(role)) {
+    const has = definition.roles.join(', ');
+    throw new UsageError('NO_SUCH_PART', `The guest ${definition.name} has no ${role}; it has: ${has}.`);
+  }
+  const guest = await cache.ensure(definition.name);
+  return guest.files[role]!.path;
+}
+
+/** The bytes of a kernel; one that is gzip, xz or Zstandard as a whole is unpacked. */
+export async function readKernel(path: string): Promise<Uint8Array> {
+  return decompress(await readInput(path, 'kernel'), `The kernel ${path}`, limits.kernelBytes);
+}
+
+/** An initrd goes to the guest as it is, which unpacks it itself. */
+export function readInitrd(path: string): Promise<Uint8Array> {
+  return readInput(path, 'initrd');
+}
+
+export async function readInput(path: string, what: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new PowervisorError('FILE', `Cannot read the ${what} ${path}: ${fileProblem(cause)}.`, { cause });
+  }
+}
+
+const fileProblems: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of the path is not a folder',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+};
+
+/** The reason of a failed file operation in words. */
+export function fileProblem(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  return fileProblems[code] ?? (error instanceof Error ? error.message : String(error));
+}

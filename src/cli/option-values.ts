@@ -1,0 +1,73 @@
+// Option values as people write them, turned into checked values. Each function throws a UsageError of one sentence
+// that names the option and what it takes.
+
+import { UsageError } from '../util/errors.ts';
+import { limits, mebibyte } from './limits.ts';
+
+const sizeUnits: Record<string, number> = { '': 1, K: 1024, M: mebibyte, G: 1024 * mebibyte };
+
+/** `512M`, `1G`, `1.5G`, `1024K`, or a number of bytes; units are powers of 1024, with an optional `iB` or `B`. */
+export function parseMemory(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?$/i.exec(text.trim());
+  const { min, max, multipleOf } = limits.memoryBytes;
+  if (match === null) throw usage(`--memory takes a size such as 256M, 1G or a number of bytes, not "${text}".`);
+  const bytes = Number(match[1]) * sizeUnits[match[2].toUpperCase()];
+  if (bytes < min || bytes > max) {
+    throw usage(`--memory must be from ${min / mebibyte}M to ${max / mebibyte}M, not "${text}".`);
+  }
+  if (bytes % multipleOf !== 0) throw usage(`--memory must be a multiple of 1M, not "${text}".`);
+  return bytes;
+}
+
+export function parseCpus(text: string): number {
+  const { min, max } = limits.cpus;
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  throw usage(`--smp takes a number of CPUs from ${min} to ${max}, not "${text}".`);
+}
+
+/** Seconds, with a fraction if wanted, to milliseconds. */
+export function parseTimeout(text: string): number {
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0;
+  const longest = 2 ** 31 / 1000; // timers of the host count milliseconds in 31 bits
+  if (seconds > 0 && seconds < longest) return seconds * 1000;
+  throw usage(`--timeout takes a number of seconds greater than 0 and below ${Math.floor(longest)}, not "${text}".`);
+}
+
+export function parseSeed(text: string): number {
+  const value = /^(\d+|0x[0-9a-f]+)$/i.test(text) ? Number(text) : Number.NaN;
+  if (value <= 0xffff_ffff) return value;
+  throw usage(`--seed takes a number from 0 to 4294967295, not "${text}".`);
+}
+
+export type ClockMode = 'virtual' | 'host';
+
+export function parseClock(text: string): ClockMode {
+  if (text === 'virtual' || text === 'host') return text;
+  throw usage(`--clock is "virtual" or "host", not "${text}".`);
+}
+
+/** Category names separated by commas. Which there are, the machine knows. */
+export function parseTrace(text: string): string[] {
+  const names = text.split(',').map((name) => name.trim());
+  if (names.every((name) => /^[a-z][a-z0-9-]*$/.test(name))) return names;
+  throw usage(`--trace takes category names separated by commas, not "${text}".`);
+}
+
+/** An address, decimal or with 0x. */
+export function parseAddress(option: string) {
+  return (text: string): bigint => {
+    if (/^(\d+|0x[0-9a-f]+)$/i.test(text)) return BigInt.asUintN(64, BigInt(text));
+    throw usage(`${option} takes an address such as 0x1000, not "${text}".`);
+  };
+}
+
+export function parseJobs(text: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : 0;
+  if (value > 0 && value <= 1024) return value;
+  throw usage(`--jobs takes a number from 1 to 1024, not "${text}".`);
+}
+
+function usage(message: string): UsageError {
+  return new UsageError('BAD_OPTION', message);
+}

@@ -1,0 +1,205 @@
+// `powervisor run`: options in, machine out. Boots a kernel with this process's standard input and output as its
+// console, and turns the outcome into an exit status and a report.
+
+import { open, writeFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import type { GuestCache } from '../backends/node/guest-cache.ts';
+import { PowervisorError } from '../util/errors.ts';
+import { fileProblem, readInitrd, readKernel, resolveGuestFile } from './guest-file.ts';
+import { type CliHost, type StopSignal, say, stopSignalNumber } from './host.ts';
+import { exitStatus, limits } from './limits.ts';
+import type { CreateMachine, RunnableMachine, RunOutcome } from './machine-port.ts';
+import {
+  type ClockMode,
+  parseClock,
+  parseCpus,
+  parseMemory,
+  parseSeed,
+  parseTimeout,
+  parseTrace,
+} from './option-values.ts';
+import { attachConsole } from './terminal-console.ts';
+
+export interface RunOptions {
+  readonly kernel: string;
+  readonly initrd?: string;
+  readonly append?: string;
+  readonly memory: number;
+  readonly smp: number;
+  readonly clock?: ClockMode;
+  /** Milliseconds of the host. */
+  readonly timeout?: number;
+  readonly report?: string;
+  readonly trace?: string[];
+  readonly seed?: number;
+  readonly consoleInput: boolean;
+  readonly mirror?: string;
+}
+
+export interface RunContext {
+  readonly host: CliHost;
+  readonly guests: (mirror: string | undefined) => GuestCache;
+  readonly createMachine: CreateMachine;
+  readonly version: string;
+}
+
+/** Declares the command on `program`; `finish` is handed the exit status. */
+export function addRunCommand(program: Command, context: RunContext, finish: (status: number) => void): void {
+  const { memoryBytes, cpus } = limits;
+  program
+    .command('run')
+    .description('boot a kernel')
+    .requiredOption(
+      '--kernel <file>',
+      'kernel: an ELF vmlinux or zImage.pseries (gzip, xz, zstd allowed), or guest:NAME',
+    )
+    .option('--initrd <file>', 'initial RAM disk, or guest:NAME')
+    .option('--append <string>', 'kernel command line')
+    .option('--memory <size>', 'memory of the guest, such as 512M or 2G', parseMemory, memoryBytes.preset)
+    .option('--smp <n>', `number of CPUs, ${cpus.min} to ${cpus.max}`, parseCpus, cpus.preset)
+    .option('--clock <mode>', 'virtual: time from instructions, repeatable; host: the time of this machine', parseClock)
+    .option('--timeout <seconds>', 'stop after so many seconds of this machine, with exit status 124', parseTimeout)
+    .option('--report <file>', 'write how it went as JSON')
+    .option('--trace <categories>', 'events to print on standard error as JSON, separated by commas', parseTrace)
+    .option('--seed <n>', "seed of the guest's random numbers", parseSeed)
+    .option('--no-console-input', 'send nothing to the console of the guest')
+    .option('--mirror <url>', 'Debian mirror for guests that are not in the cache yet')
+    .addHelpText('after', runHelp)
+    .action(async (options: RunOptions) => finish(await run(options, context)));
+}
+
+const runHelp = `
+The clock is "host" when the console is a terminal and "virtual" otherwise.
+On a terminal, Ctrl-A x leaves and Ctrl-A h shows help.
+
+Exit status: 0 guest powered off, 1 error on this machine, 2 wrong usage, 3 guest panic, 124 timeout,
+130 left by Ctrl-A x or Ctrl-C, 143 terminated.`;
+
+/** Boots and returns the exit status. Throws a PowervisorError for what keeps the machine from starting. */
+export async function run(options: RunOptions, context: RunContext): Promise<number> {
+  const { host } = context;
+  if (options.report !== undefined) await requireWritable(options.report);
+  let machine: RunnableMachine | undefined;
+  try {
+    machine = await createMachine(options, context);
+    const end = await runMachine(machine, options, host);
+    if (options.report !== undefined) await writeReport(options.report, context, end, machine.report());
+    explain(end, host);
+    return end.status;
+  } catch (error) {
+    if (options.report !== undefined) await writeReport(options.report, context, errorEnd(error), machine?.report());
+    throw error;
+  } finally {
+    await machine?.[Symbol.asyncDispose]();
+  }
+}
+
+interface RunEnd {
+  readonly status: number;
+  readonly outcome: RunOutcome;
+}
+
+async function createMachine(options: RunOptions, context: RunContext): Promise<RunnableMachine> {
+  const { host } = context;
+  const cache = context.guests(options.mirror);
+  const kernelPath = await resolveGuestFile(options.kernel, 'kernel', cache);
+  const initrdPath = options.initrd === undefined ? undefined : await resolveGuestFile(options.initrd, 'initrd', cache);
+  const interactive = host.stdin.isTTY === true && host.stdout.isTTY === true;
+  return context.createMachine({
+    kernel: await readKernel(kernelPath),
+    initrd: initrdPath === undefined ? undefined : await readInitrd(initrdPath),
+    append: options.append,
+    memoryBytes: options.memory,
+    cpus: options.smp,
+    clock: options.clock ?? (interactive ? 'host' : 'virtual'),
+    seed: options.seed,
+    trace: options.trace,
+  });
+}
+
+async function runMachine(machine: RunnableMachine, options: RunOptions, host: CliHost): Promise<RunEnd> {
+  const stop = new AbortController();
+  let stopStatus: number = exitStatus.interrupted;
+  const stopWith = (status: number) => {
+    stopStatus = status;
+    stop.abort();
+  };
+  const forgetSignals = host.onStop((signal: StopSignal) => stopWith(128 + stopSignalNumber[signal]));
+  const detachConsole = attachConsole(host, machine, {
+    input: options.consoleInput,
+    onQuit: () => stopWith(exitStatus.interrupted),
+    onOutputClosed: () => stopWith(exitStatus.hostError),
+  });
+  try {
+    if (options.trace !== undefined) void printEvents(machine, host);
+    const outcome = await machine.run({ timeoutMs: options.timeout, signal: stop.signal });
+    return { outcome, status: statusOf(outcome, stopStatus) };
+  } finally {
+    detachConsole();
+    forgetSignals();
+  }
+}
+
+function statusOf(outcome: RunOutcome, stopStatus: number): number {
+  switch (outcome.reason) {
+    case 'power-off':
+      return exitStatus.poweredOff;
+    case 'panic':
+      return exitStatus.guestPanic;
+    case 'timeout':
+      return exitStatus.timeout;
+    case 'stopped':
+      return stopStatus;
+    case 'reboot-limit':
+    case 'error':
+      return exitStatus.hostError;
+  }
+}
+
+const endings: Record<RunOutcome['reason'], string | undefined> = {
+  'power-off': undefined,
+  panic: 'the guest panicked',
+  timeout: 'the time given by --timeout is over',
+  stopped: 'stopped',
+  'reboot-limit': 'the guest restarted too often',
+  error: 'the machine cannot go on',
+};
+
+function explain({ outcome }: RunEnd, host: CliHost): void {
+  const ending = endings[outcome.reason];
+  if (ending === undefined) return;
+  say(host, outcome.message === undefined ? `${ending}.` : `${ending}: ${outcome.message}`);
+}
+
+/** One event a line. What is no JSON by itself, like bigint, is printed in hexadecimal. */
+async function printEvents(machine: RunnableMachine, host: CliHost): Promise<void> {
+  for await (const event of machine.events()) host.stderr.write(`${toJson(event)}\n`);
+}
+
+function toJson(value: unknown, indent?: number): string {
+  const plain = (_key: string, each: unknown) => (typeof each === 'bigint' ? `0x${each.toString(16)}` : each);
+  return JSON.stringify(value, plain, indent);
+}
+
+/** Fails before the guest runs rather than after. Creates the file if there is none. */
+async function requireWritable(path: string): Promise<void> {
+  try {
+    await (await open(path, 'a')).close();
+  } catch (cause) {
+    throw new PowervisorError('REPORT', `Cannot write the report ${path}: ${fileProblem(cause)}.`, { cause });
+  }
+}
+
+function errorEnd(error: unknown): RunEnd {
+  const message = error instanceof Error ? error.message : String(error);
+  return { status: exitStatus.hostError, outcome: { reason: 'error', message } };
+}
+
+async function writeReport(path: string, context: RunContext, end: RunEnd, report: object = {}): Promise<void> {
+  const whole = { version: context.version, outcome: end.outcome, exitStatus: end.status, ...report };
+  try {
+    await writeFile(path, `${toJson(whole, 2)}\n`);
+  } catch (cause) {
+    throw new PowervisorError('REPORT', `Cannot write the report ${path}: ${fileProblem(cause)}.`, { cause });
+  }
+}
