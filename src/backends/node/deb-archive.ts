@@ -1,10 +1,9 @@
 // Reading binary packages of Debian (deb(5)): an `ar` archive whose member data.tar.* holds the files.
 // Only files are read out; maintainer scripts and the control archive are of no use here.
 
-import { Readable } from 'node:stream';
 import { createTarDecoder } from 'modern-tar';
 import { PowervisorError } from '../../util/errors.ts';
-import { decompressChunks } from './decompress.ts';
+import { decompressChunks, webStream } from './decompress.ts';
 
 export interface ArMember {
   readonly name: string;
@@ -51,8 +50,8 @@ export async function extractFiles(
 ): Promise<PackageFile[]> {
   const member = findDataMember(deb);
   const found = new Map<RegExp, PackageFile>();
-  const tar = Readable.toWeb(Readable.from(decompressChunks(member.data, `${member.name} of package ${packageName}`)));
-  const entries = (tar as ReadableStream<Uint8Array>).pipeThrough(createTarDecoder()).getReader();
+  const tar = webStream(decompressChunks(member.data, `${member.name} of package ${packageName}`));
+  const entries = tar.pipeThrough(createTarDecoder()).getReader();
   while (found.size < wanted.length) {
     const { done, value: entry } = await entries.read();
     if (done) break;

@@ -61,7 +61,7 @@ function* pieces(bytes: Uint8Array): Generator<Uint8Array> {
 const openers: Record<Compression, (bytes: Uint8Array) => AsyncIterable<Uint8Array> | Iterable<Uint8Array>> = {
   none: pieces,
   gzip: (bytes) => Readable.from(pieces(bytes)).pipe(createGunzip()),
-  xz: (bytes) => readAll(new xz.XzReadableStream(Readable.toWeb(Readable.from(pieces(bytes))) as ReadableStream)),
+  xz: (bytes) => readAll(new xz.XzReadableStream(webStream(pieces(bytes)))),
   zstd: function* (bytes) {
     const ready: Uint8Array[] = [];
     const unpacker = new ZstdDecompress((chunk) => ready.push(chunk));
@@ -74,6 +74,21 @@ const openers: Record<Compression, (bytes: Uint8Array) => AsyncIterable<Uint8Arr
   },
 };
 
+/** A web stream of the chunks. Written out because Node's own adapter fails when its reader stops early. */
+export function webStream(chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+  const iterator = Symbol.asyncIterator in chunks ? chunks[Symbol.asyncIterator]() : chunks[Symbol.iterator]();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await iterator.next();
+      if (done === true) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel() {
+      await iterator.return?.();
+    },
+  });
+}
+
 async function* readAll(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   const reader = stream.getReader();
   try {
@@ -83,7 +98,8 @@ async function* readAll(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint
       yield value;
     }
   } finally {
-    reader.releaseLock();
+    // A reader that stops early must say so: the xz decoder holds a lock until its stream ends one way or another.
+    await reader.cancel().catch(() => {});
   }
 }
 
