@@ -104,6 +104,18 @@ export interface Emitter {
   alignmentInterrupt(ea: I64): void;
   /** Facility unavailable interrupt with the facility number in FSCR[0:7]. Ends the instruction. */
   facilityUnavailable(facility: number): void;
+  /** Takes an interrupt with SRR0 = the next instruction: `sc`. Ends the instruction. */
+  interruptAfter(vector: number): void;
+  /** Sets MSR (bits that the machine lacks are dropped), takes what that enables, goes on at `nia`. Ends the instruction. */
+  setMsr(msr: I64, nia: I64): void;
+  /** PIDR, AMR or IAMR has been written: what is translated from now on follows it. */
+  contextChanged(): void;
+  /** Forgets translations: all of them, those of a process ID, or those of `[ea, ea + bytes)` in every context. */
+  invalidateAll(): void;
+  invalidatePid(pid: I64): void;
+  invalidateRange(ea: I64, bytes: I64): void;
+  /** The timebase as of this instruction. */
+  timebase(): I64;
   /** Last step of FP instructions: the FP enabled interrupt if FPSCR[FEX] and MSR[FE0|FE1]. */
   takeFpEnabled(): void;
   /** 1 if MSR[PR]. */

@@ -4,8 +4,8 @@
 import type { FunctionBuilder, FunctionRef, I32, I64, V128 } from '../../wasm/ir.ts';
 import type { ModuleBuilder } from '../../wasm/module.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
-import { type StateField, stateOffset } from '../state/layout.ts';
-import { STATE_BASE } from '../state/memory-map.ts';
+import { type SharedField, type StateField, sharedLayout, stateOffset } from '../state/layout.ts';
+import { SHARED_BASE, STATE_BASE } from '../state/memory-map.ts';
 
 export interface RuntimeFunction {
   readonly name: string;
@@ -74,4 +74,33 @@ export function getVector(fn: FunctionBuilder, name: StateField, index = 0): V12
 }
 export function setVector(fn: FunctionBuilder, name: StateField, value: V128, index = 0): void {
   fn.storeV128(STATE_BASE, value, stateOffset(name, index));
+}
+
+/** What the vCPUs share. */
+export function getShared32(fn: FunctionBuilder, name: SharedField): I32 {
+  return fn.load32(SHARED_BASE, sharedLayout[name].offset);
+}
+export function setShared32(fn: FunctionBuilder, name: SharedField, value: I32 | number): void {
+  fn.store32(SHARED_BASE, value, sharedLayout[name].offset);
+}
+export function getShared64(fn: FunctionBuilder, name: SharedField): I64 {
+  return fn.load64(SHARED_BASE, sharedLayout[name].offset);
+}
+export function setShared64(fn: FunctionBuilder, name: SharedField, value: I64 | bigint): void {
+  fn.store64(SHARED_BASE, value, sharedLayout[name].offset);
+}
+
+/** Reverses the bytes of 64 bits. */
+export function byteSwap64(value: I64): I64 {
+  const pairs = value.and(0x00ff_00ff_00ff_00ffn).rotl(8).or(value.rotr(8).and(0x00ff_00ff_00ff_00ffn));
+  const words = pairs.and(0x0000_ffff_0000_ffffn).rotl(16).or(pairs.rotr(16).and(0x0000_ffff_0000_ffffn));
+  return words.rotl(32);
+}
+
+/** Reverses the bytes of 32 bits. */
+export function byteSwap32(value: I32): I32 {
+  return value
+    .rotl(8)
+    .and(0x00ff_00ff)
+    .or(value.rotr(8).and(0xff00_ff00 | 0));
 }

@@ -97,7 +97,10 @@ const fields = [
   ['fetchTlb', 'i32', 1],
   ['mmioSize', 'i32', 1],
   ['mmioState', 'i32', 1],
-  ['cpuId', 'i32', 1],
+  // Interrupt vector that the access just tried calls for, or `FAULT_EXIT`; 0 when it succeeded.
+  ['fault', 'i32', 1],
+  // SRR1 cause bits that go with it.
+  ['faultSrr1', 'i32', 1],
 ] as const satisfies readonly (readonly [string, FieldType, number])[];
 
 export type StateField = (typeof fields)[number][0];
@@ -108,17 +111,42 @@ export interface FieldLayout {
   readonly count: number;
 }
 
-function place(): { layout: Record<StateField, FieldLayout>; bytes: number } {
-  const layout = {} as Record<StateField, FieldLayout>;
+/** What all vCPUs of a machine share. */
+const sharedFields = [
+  // Process table registered with H_REGISTER_PROC_TBL: real address, size in bytes (0: none).
+  ['processTable', 'i64', 1],
+  ['processTableBytes', 'i64', 1],
+  ['ramBytes', 'i64', 1],
+  // What `darn` draws from.
+  ['randomState', 'i64', 1],
+  // The leaf entry that the last table walk ended at, after its R and C update, and the log2 of its page size.
+  ['walkEntry', 'i64', 1],
+  ['walkShift', 'i32', 1],
+  ['nextContext', 'i32', 1],
+  ['nextDecodedPage', 'i32', 1],
+  ['freeDecodedPage', 'i32', 1],
+  ['decodedPageResets', 'i32', 1],
+  ['translationFlushes', 'i32', 1],
+] as const satisfies readonly (readonly [string, FieldType, number])[];
+
+export type SharedField = (typeof sharedFields)[number][0];
+
+function place<Name extends string>(
+  list: readonly (readonly [Name, FieldType, number])[],
+): { layout: Record<Name, FieldLayout>; bytes: number } {
+  const layout = {} as Record<Name, FieldLayout>;
   let offset = 0;
-  for (const [name, type, count] of fields) {
+  for (const [name, type, count] of list) {
     layout[name] = { offset, type, count };
     offset += fieldBytes[type] * count;
   }
   return { layout, bytes: (offset + 15) & ~15 };
 }
 
-const placed = place();
+const placed = place<StateField>(fields);
+
+/** Offset, type and count of each field of the block that the vCPUs share. */
+export const sharedLayout: Readonly<Record<SharedField, FieldLayout>> = place<SharedField>(sharedFields).layout;
 
 /** Offset, type and count of each field of a vCPU's register block. */
 export const stateLayout: Readonly<Record<StateField, FieldLayout>> = placed.layout;

@@ -8,6 +8,8 @@ export const MAX_RAM_BYTES = 3584 * 1024 * 1024;
 
 /** Register block of the running vCPU. Offset 0 is left unused, so that 0 can mean "none". */
 export const STATE_BASE = 0x1000;
+/** What the vCPUs share (`sharedLayout`). */
+export const SHARED_BASE = 0x3000;
 /** Register blocks of vCPUs that wait for their turn. */
 export const SAVED_STATES_BASE = 0x4000;
 export const SAVED_STATE_STRIDE = (stateBytes + 0xff) & ~0xff;

@@ -1,0 +1,313 @@
+// The interpreter: one WebAssembly function per instruction, whose operand fields are taken from the instruction word at
+// run time, and the loop that calls them.
+//
+// A page of guest code is decoded into slots of (handler index, instruction word), filled when first executed
+// (memory-map.ts, mmu/code-pages.ts). A handler is called with the memory offset of its slot (`ip`) and the word, and
+// returns the offset of the slot to go on with, or 0: then `nia` says where, unless `exitReason` says that `run` is to
+// return. Slots of a page follow each other, so going straight on is `ip + 8`; the slot behind the last word goes on to
+// the next page.
+//
+// Every instruction has code for the usual mode (64-bit, little-endian); those whose meaning depends on the mode have a
+// second handler that looks at the MSR. Which set a page is decoded for is part of its key.
+
+import { decodedPageFor } from '../../mmu/code-pages.ts';
+import { ACCESS, translate } from '../../mmu/radix.ts';
+import { contextChanged, contextFor, fetchEntryOffset, flushFetch, pageOf } from '../../mmu/tlb.ts';
+import { assert } from '../../util/errors.ts';
+import type { FunctionRef, I64 } from '../../wasm/ir.ts';
+import { ModuleBuilder } from '../../wasm/module.ts';
+import { enterInterrupt, takePending } from '../control/interrupts.ts';
+import { type Instruction, instructions } from '../isa/table.ts';
+import type { Semantics, SemanticsMap, StaticField } from '../semantics/emitter.ts';
+import type { HostCall } from '../semantics/hostcall.ts';
+import { byteSwap32, get32, get64, getShared64, Runtime, runtimeFunction, set32, set64 } from '../semantics/runtime.ts';
+import { decodedPageInfo, fetchTlbEntry, memoryPages, RAM_BASE } from '../state/memory-map.ts';
+import { EXIT, MSR, PROGRAM, VECTOR } from '../state/msr.ts';
+import { InterpreterEmitter } from './emitter.ts';
+import { addressOf, type InterpreterParts, pageOfSlot } from './parts.ts';
+
+/** Handler of an empty slot: decodes the word and carries on with what it is. */
+export const HANDLER_DECODE = 0;
+/** Handler of the slot behind a page. */
+export const HANDLER_END = 1;
+
+const STATIC_FIELDS: readonly StaticField[] = ['rc', 'oe', 'aa', 'lk'];
+
+/** Byte order and width for which a page is decoded: bit 0 little-endian, bit 1 64-bit. */
+export const FETCH_MODE_USUAL = 3;
+
+export interface GeneratedInterpreter {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The handler of an instruction word, for a fetch mode. */
+  readonly handlerFor: (word: number, instruction: Instruction | undefined, mode: number) => number;
+  /** Handler that ends the turn of a vCPU: for hints that it waits for another one. */
+  readonly yieldHandler: number;
+  /** Host functions by the number that `hostCall` passes. */
+  readonly hostCalls: readonly HostCall[];
+  readonly implemented: ReadonlySet<string>;
+}
+
+export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpreter {
+  const module = new ModuleBuilder();
+  module.importMemory('env', 'memory', memoryPages(0));
+  const decodeImport = module.importFunction('env', 'decode', ['i32', 'i32'], 'i32');
+  const hostCallImport = module.importFunction('env', 'hostCall', ['i32']);
+  const runtime = new Runtime(module, hostCallImport);
+  const handlerType = module.signature(['i32', 'i32'], 'i32');
+  const pageEa = module.global('pageEa', 'i64');
+  const hostCalls: HostCall[] = [];
+  const parts: InterpreterParts = {
+    runtime,
+    handlerType,
+    pageEa,
+    goTo: module.declare('goTo', ['i64'], 'i32'),
+    leave: module.declare('leave', ['i32'], 'i32'),
+    raise: module.declare('raise', ['i32', 'i32', 'i32', 'i32'], 'i32'),
+    resume: module.declare('resume', [], 'i32'),
+    hostCallNumber: (call) => {
+      const known = hostCalls.indexOf(call);
+      return known >= 0 ? known : hostCalls.push(call) - 1;
+    },
+  };
+
+  const decodeHandler = module.declare('decode', ['i32', 'i32'], 'i32');
+  const endHandler = module.declare('pageEnd', ['i32', 'i32'], 'i32');
+  assert(module.addToTable(decodeHandler) === HANDLER_DECODE, 'the decode handler is the zero of a fresh slot');
+  assert(module.addToTable(endHandler) === HANDLER_END, 'the end handler has its fixed place');
+
+  defineControl(module, parts, runtime);
+  defineSlots(module, parts, decodeHandler, endHandler, decodeImport);
+  const run = defineRun(module, parts);
+
+  // Handlers, by instruction and by the values of its static fields.
+  const usual = new Map<string, number>();
+  const anyMode = new Map<string, number>();
+  const implemented = new Set<string>();
+  const illegal = defineIllegal(module, parts);
+  const yieldHandler = defineYield(module, parts);
+  for (const instruction of instructions) {
+    const meaning = semantics[instruction.op];
+    if (!meaning) continue;
+    implemented.add(instruction.op);
+    for (const flags of staticValues(instruction)) {
+      const key = handlerKey(instruction, flags);
+      const first = defineHandler(module, parts, instruction, meaning, flags, false);
+      usual.set(key, module.addToTable(first.ref));
+      anyMode.set(
+        key,
+        first.modeDependent
+          ? module.addToTable(defineHandler(module, parts, instruction, meaning, flags, true).ref)
+          : usual.get(key)!,
+      );
+    }
+  }
+  module.exportFunction('run', run);
+  module.exportFunction('contextChanged', runtime.ref(contextChanged));
+  module.exportFunction('flushFetch', runtime.ref(flushFetch));
+  module.exportFunction('enterInterrupt', runtime.ref(enterInterrupt));
+  runtime.defineAll();
+
+  const handlerFor = (word: number, instruction: Instruction | undefined, mode: number): number => {
+    if (!instruction) return illegal;
+    const key = handlerKey(instruction, staticValuesOf(instruction, word));
+    const table = mode === FETCH_MODE_USUAL ? usual : anyMode;
+    return table.get(key) ?? illegal;
+  };
+  return { bytes: module.encode(), handlerFor, yieldHandler, hostCalls, implemented };
+}
+
+type StaticFlags = Readonly<Partial<Record<StaticField, boolean>>>;
+
+function staticValues(instruction: Instruction): StaticFlags[] {
+  let all: StaticFlags[] = [{}];
+  for (const name of STATIC_FIELDS) {
+    if (!instruction.fields.has(name)) continue;
+    all = all.flatMap((flags) => [
+      { ...flags, [name]: false },
+      { ...flags, [name]: true },
+    ]);
+  }
+  return all;
+}
+
+function staticValuesOf(instruction: Instruction, word: number): StaticFlags {
+  const flags: Partial<Record<StaticField, boolean>> = {};
+  for (const name of STATIC_FIELDS) {
+    const field = instruction.fields.get(name);
+    if (field) flags[name] = ((word >>> (31 - field.pieces[0].first)) & 1) === 1;
+  }
+  return flags;
+}
+
+function handlerKey(instruction: Instruction, flags: StaticFlags): string {
+  return `${instruction.op}${STATIC_FIELDS.map((name) => (flags[name] ? `:${name}` : '')).join('')}`;
+}
+
+function defineHandler(
+  module: ModuleBuilder,
+  parts: InterpreterParts,
+  instruction: Instruction,
+  meaning: Semantics,
+  flags: StaticFlags,
+  anyMode: boolean,
+): { ref: FunctionRef; modeDependent: boolean } {
+  let modeDependent = false;
+  const name = `${handlerKey(instruction, flags)}${anyMode ? '@' : ''}`;
+  const ref = module.function(name, ['i32', 'i32'], 'i32', (fn) => {
+    const emitter = new InterpreterEmitter(fn, parts, instruction, flags, anyMode);
+    emitter.prologue();
+    meaning(emitter);
+    emitter.finish();
+    modeDependent = emitter.modeDependent;
+  });
+  return { ref, modeDependent };
+}
+
+function defineIllegal(module: ModuleBuilder, parts: InterpreterParts): number {
+  const ref = module.function('illegal', ['i32', 'i32'], 'i32', (fn) => {
+    fn.return(fn.call('i32', parts.raise, [fn.param32(0), fn.i32(VECTOR.program), fn.i32(PROGRAM.illegal), fn.i32(0)]));
+  });
+  return module.addToTable(ref);
+}
+
+function defineYield(module: ModuleBuilder, parts: InterpreterParts): number {
+  const ref = module.function('yield', ['i32', 'i32'], 'i32', (fn) => {
+    set64(fn, 'nia', addressOf(fn, parts.pageEa, fn.param32(0)).add(4));
+    set32(fn, 'exitReason', EXIT.yield);
+    fn.return(fn.i32(0));
+  });
+  return module.addToTable(ref);
+}
+
+function defineControl(module: ModuleBuilder, parts: InterpreterParts, rt: Runtime): void {
+  const { pageEa } = parts;
+  const decodedPage = decodedPageFor(HANDLER_END);
+
+  /** Decoded page for an effective address that the instruction TLB does not know; 0 after an interrupt. */
+  const fetchSlow = runtimeFunction('fetchSlow', ['i64'], 'i32', (fn) => {
+    const ea = fn.param64(0);
+    const ra = fn.call('i64', rt.ref(translate), [ea, fn.i32(ACCESS.fetch)]);
+    fn.if(ra.ltS(0n), () => {
+      fn.callVoid(rt.ref(enterInterrupt), [get32(fn, 'fault'), ea, get32(fn, 'faultSrr1')]);
+      fn.return(fn.i32(0));
+    });
+    // There is nothing to fetch outside of RAM: what the machine check interrupt is for.
+    fn.if(ra.geU(getShared64(fn, 'ramBytes')), () => {
+      fn.callVoid(rt.ref(enterInterrupt), [fn.i32(VECTOR.machineCheck), ea, fn.i32(0)]);
+      fn.return(fn.i32(0));
+    });
+    const msr = get64(fn, 'msr');
+    const mode = msr.and(MSR.LE).wrap().or(msr.shrU(62).and(2n).wrap());
+    const source = ra.wrap().and(-4096).add(RAM_BASE);
+    const decoded = fn.call('i32', rt.ref(decodedPage), [source, mode]);
+    const context = contextFor(ea, get64(fn, 'contextFetchKernel'), get64(fn, 'contextFetch'));
+    const entry = fetchEntryOffset(ea).add(get32(fn, 'fetchTlb'));
+    fn.store64(entry, pageOf(ea).or(context), fetchTlbEntry.tag);
+    fn.store32(entry, decoded, fetchTlbEntry.page);
+    fn.return(decoded);
+  });
+
+  module.define(parts.goTo, (fn) => {
+    const target = fn.param64(0);
+    const entry = fetchEntryOffset(target).add(get32(fn, 'fetchTlb'));
+    const context = contextFor(target, get64(fn, 'contextFetchKernel'), get64(fn, 'contextFetch'));
+    const page = pageOf(target);
+    const slot = target.wrap().and(0xffc).shl(1);
+    fn.if(fn.load64(entry, fetchTlbEntry.tag).eq(page.or(context)), () => {
+      fn.setGlobal(pageEa, page);
+      fn.return(fn.load32(entry, fetchTlbEntry.page).add(slot));
+    });
+    set64(fn, 'nia', target.and(-4n));
+    const decoded = fn.call('i32', rt.ref(fetchSlow), [target.and(-4n)]);
+    fn.if(decoded.eqz(), () => fn.return(fn.i32(0)));
+    fn.setGlobal(pageEa, page);
+    fn.return(decoded.add(slot));
+  });
+
+  module.define(parts.raise, (fn) => {
+    const cia = addressOf(fn, pageEa, fn.param32(0));
+    fn.callVoid(rt.ref(enterInterrupt), [fn.param32(1), cia.add(fn.param32(3).extendS()), fn.param32(2)]);
+    fn.return(fn.call('i32', parts.goTo, [get64(fn, 'nia')]));
+  });
+
+  module.define(parts.leave, (fn) => {
+    const ip = fn.param32(0);
+    const fault = get32(fn, 'fault');
+    fn.if(fault.eq(1), () => {
+      // The host is asked; the instruction will be executed again and is counted then.
+      set64(fn, 'nia', addressOf(fn, pageEa, ip));
+      set32(fn, 'budget', get32(fn, 'budget').add(1));
+      fn.return(fn.i32(0));
+    });
+    fn.return(fn.call('i32', parts.raise, [ip, fault, get32(fn, 'faultSrr1'), fn.i32(0)]));
+  });
+
+  module.define(parts.resume, (fn) => {
+    fn.callVoid(rt.ref(takePending), []);
+    fn.return(fn.call('i32', parts.goTo, [get64(fn, 'nia')]));
+  });
+}
+
+function defineSlots(
+  module: ModuleBuilder,
+  parts: InterpreterParts,
+  decodeHandler: FunctionRef,
+  endHandler: FunctionRef,
+  decodeImport: FunctionRef,
+): void {
+  module.define(decodeHandler, (fn) => {
+    const ip = fn.param32(0);
+    const page = pageOfSlot(ip);
+    const mode = fn.load32(page, decodedPageInfo.mode);
+    const raw = fn.load32(fn.load32(page, decodedPageInfo.source).add(ip.sub(page).shrU(1)));
+    const word = raw.selectIf(mode.and(1), byteSwap32(raw));
+    const handler = fn.call('i32', decodeImport, [word, mode]);
+    fn.store32(ip, handler);
+    fn.store32(ip, word, 4);
+    fn.return(fn.callIndirect('i32', parts.handlerType, handler, [ip, word]));
+  });
+
+  module.define(endHandler, (fn) => {
+    const next = (fn.getGlobal(parts.pageEa) as I64).add(4096);
+    const ip = fn.call('i32', parts.goTo, [next]);
+    fn.if(ip.eqz(), () => fn.return(fn.i32(0)));
+    fn.return(fn.callIndirect('i32', parts.handlerType, fn.load32(ip), [ip, fn.load32(ip, 4)]));
+  });
+}
+
+/** `run()`: executes until the budget is used up or an exit is due; returns the exit reason. */
+function defineRun(module: ModuleBuilder, parts: InterpreterParts): FunctionRef {
+  return module.function('run', [], 'i32', (fn) => {
+    set32(fn, 'exitReason', EXIT.budget);
+    fn.callVoid(parts.runtime.ref(contextChanged), []);
+    const ip = fn.variable('i32', fn.call('i32', parts.resume, []));
+    const budget = fn.variable('i32', get32(fn, 'budget'));
+    fn.loop((again) => {
+      const slot = ip.get();
+      fn.if(
+        slot,
+        () => {
+          const left = budget.get().sub(1);
+          fn.if(left.ltS(0), () => {
+            set64(fn, 'nia', addressOf(fn, parts.pageEa, slot));
+            fn.return(fn.i32(EXIT.budget));
+          });
+          budget.set(left);
+          set32(fn, 'budget', left);
+          ip.set(fn.callIndirect('i32', parts.handlerType, fn.load32(slot), [slot, fn.load32(slot, 4)]));
+        },
+        () => {
+          const reason = get32(fn, 'exitReason');
+          fn.if(reason, () => fn.return(reason));
+          // An interrupt whose first instruction could not be fetched: it counts, so that no guest can stop the host.
+          const left = budget.get().sub(1);
+          fn.if(left.ltS(0), () => fn.return(fn.i32(EXIT.budget)));
+          budget.set(left);
+          set32(fn, 'budget', left);
+          ip.set(fn.call('i32', parts.goTo, [get64(fn, 'nia')]));
+        },
+      );
+      fn.br(again);
+    });
+  });
+}

@@ -1,0 +1,34 @@
+// What the interpreter's handlers share: functions and globals of its module, and how a slot's place tells addresses.
+
+import type { FunctionBuilder, FunctionRef, GlobalRef, I32, I64, SignatureRef } from '../../wasm/ir.ts';
+import type { HostCall } from '../semantics/hostcall.ts';
+import type { Runtime } from '../semantics/runtime.ts';
+import { DECODED_PAGE_STRIDE } from '../state/memory-map.ts';
+
+/** What handlers share. */
+export interface InterpreterParts {
+  readonly runtime: Runtime;
+  readonly handlerType: SignatureRef;
+  /** Effective address of the page that `ip` is in. */
+  readonly pageEa: GlobalRef;
+  /** Continues at an effective address: (ea) -> ip. */
+  readonly goTo: FunctionRef;
+  /** (ip) -> ip: leaves an instruction whose access set `fault`. */
+  readonly leave: FunctionRef;
+  /** (ip, vector, cause, srr0 - cia) -> ip. */
+  readonly raise: FunctionRef;
+  /** () -> ip: goes on at `nia`, after taking what is pending. */
+  readonly resume: FunctionRef;
+  readonly hostCallNumber: (call: HostCall) => number;
+}
+
+/** Address of the instruction in slot `ip`. */
+export function addressOf(fn: FunctionBuilder, pageEa: GlobalRef, ip: I32): I64 {
+  const offset = ip.and(DECODED_PAGE_STRIDE - 1).shrU(1);
+  return (fn.getGlobal(pageEa) as I64).or(offset.extendU());
+}
+
+/** Decoded page that slot `ip` is in. */
+export function pageOfSlot(ip: I32): I32 {
+  return ip.and(-DECODED_PAGE_STRIDE);
+}
