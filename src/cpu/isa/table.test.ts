@@ -1,18 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { randomWords } from '../../../tests/support/random.ts';
 import { decode, encodeFields, fieldValue } from './decode.ts';
 import type { Field } from './table.ts';
 import { instruction, instructions, isOp, readPicture } from './table.ts';
-
-/** A small reproducible generator (xorshift32), so that a failure can be repeated. */
-function randomWords(seed: number): () => number {
-  let state = seed >>> 0 || 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state >>> 0;
-  };
-}
 
 function fieldMask(field: Field): number {
   let mask = 0;
