@@ -1,5 +1,5 @@
 // Which words with a row the GNU disassembler shows as data: reserved bits that are not 0 and invalid forms
-// (ISA 3.0B I 1.9, and the notes on invalid forms beside each instruction). The machine itself ignores reserved bits and gives
+// (ISA 3.0B I 1.8, and the notes on invalid forms beside each instruction). The machine itself ignores reserved bits and gives
 // invalid forms boundedly undefined results, so neither matters to decoding; text, however, should agree with what
 // people compare it to.
 
