@@ -1,0 +1,5 @@
+// The engines that the conformance suites run on. Each entry adapts one engine of src/cpu to cpu-under-test.ts.
+
+import type { EngineUnderTest } from './cpu-under-test.ts';
+
+export const engines: readonly EngineUnderTest[] = [];
