@@ -1,9 +1,9 @@
 // Reading binary packages of Debian (deb(5)): an `ar` archive whose member data.tar.* holds the files.
 // Only files are read out; maintainer scripts and the control archive are of no use here.
 
-import { createTarDecoder } from 'modern-tar';
 import { PowervisorError } from '../../util/errors.ts';
-import { decompressChunks, webStream } from './decompress.ts';
+import { decompressChunks } from './decompress.ts';
+import { readTar, type TarMember } from './tar-reader.ts';
 
 export interface ArMember {
   readonly name: string;
@@ -50,18 +50,13 @@ export async function extractFiles(
 ): Promise<PackageFile[]> {
   const member = findDataMember(deb);
   const found = new Map<RegExp, PackageFile>();
-  const tar = webStream(decompressChunks(member.data, `${member.name} of package ${packageName}`));
-  const entries = tar.pipeThrough(createTarDecoder()).getReader();
-  while (found.size < wanted.length) {
-    const { done, value: entry } = await entries.read();
-    if (done) break;
-    const path = entry.header.name.replace(/^\.?\/+/, '');
-    const pattern =
-      entry.header.type === 'file' ? wanted.find((each) => each.test(path) && !found.has(each)) : undefined;
-    if (pattern === undefined) await entry.body.cancel();
-    else found.set(pattern, { path, data: new Uint8Array(await new Response(entry.body).arrayBuffer()) });
+  const what = `${member.name} of package ${packageName}`;
+  for await (const entry of readTar(decompressChunks(member.data, what), what)) {
+    const path = entry.path.replace(/^\.?\/+/, '');
+    const pattern = isFile(entry) ? wanted.find((each) => each.test(path) && !found.has(each)) : undefined;
+    if (pattern !== undefined) found.set(pattern, { path, data: await entry.read() });
+    if (found.size === wanted.length) break;
   }
-  await entries.cancel();
   return wanted.map((pattern) => {
     const file = found.get(pattern);
     if (file === undefined) {
@@ -69,6 +64,10 @@ export async function extractFiles(
     }
     return file;
   });
+}
+
+function isFile(member: TarMember): boolean {
+  return member.type === '0' || member.type === '7';
 }
 
 function findDataMember(deb: Uint8Array): ArMember {

@@ -75,16 +75,16 @@ const openers: Record<Compression, (bytes: Uint8Array) => AsyncIterable<Uint8Arr
 };
 
 /** A web stream of the chunks. Written out because Node's own adapter fails when its reader stops early. */
-export function webStream(chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
-  const iterator = Symbol.asyncIterator in chunks ? chunks[Symbol.asyncIterator]() : chunks[Symbol.iterator]();
+function webStream(chunks: Iterable<Uint8Array>): ReadableStream<Uint8Array> {
+  const iterator = chunks[Symbol.iterator]();
   return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = await iterator.next();
+    pull(controller) {
+      const { done, value } = iterator.next();
       if (done === true) controller.close();
       else controller.enqueue(value);
     },
-    async cancel() {
-      await iterator.return?.();
+    cancel() {
+      iterator.return?.();
     },
   });
 }
