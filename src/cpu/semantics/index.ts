@@ -7,5 +7,28 @@ import { fixedPoint } from './fixed-point.ts';
 import { loadStore } from './load-store.ts';
 import { spr } from './spr.ts';
 import { system } from './system.ts';
+import { vectorMemory } from './vector-memory.ts';
+import { vmxCrypto } from './vmx-crypto.ts';
+import { vmxInteger } from './vmx-integer.ts';
+import { vmxMultiply } from './vmx-multiply.ts';
+import { vmxPermute } from './vmx-permute.ts';
+import { vmxShift } from './vmx-shift.ts';
+import { vsxMove } from './vsx-move.ts';
+import { vsxPermute } from './vsx-permute.ts';
 
-export const semantics: SemanticsMap = { ...fixedPoint, ...branch, ...loadStore, ...atomics, ...spr, ...system };
+export const semantics: SemanticsMap = {
+  ...fixedPoint,
+  ...branch,
+  ...loadStore,
+  ...atomics,
+  ...spr,
+  ...system,
+  ...vectorMemory,
+  ...vmxInteger,
+  ...vmxShift,
+  ...vmxPermute,
+  ...vmxMultiply,
+  ...vmxCrypto,
+  ...vsxPermute,
+  ...vsxMove,
+};

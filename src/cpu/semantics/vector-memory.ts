@@ -191,7 +191,7 @@ function storeWithLength(leftJustified: boolean): Semantics {
   };
 }
 
-export const vectorMemorySemantics = {
+export const vectorMemory = {
   lvebx: loadElement(1),
   lvehx: loadElement(2),
   lvewx: loadElement(4),

@@ -186,7 +186,7 @@ function polynomialSumDoublewords(fn: FunctionBuilder, a: V128, b: V128): V128 {
   return fn.v128From64(high.xor(middle.shrU(32)), low.xor(middle.shl(32)));
 }
 
-export const vmxCryptoSemantics = {
+export const vmxCrypto = {
   vcipher: aesFunction('vcipher', (fn, runtime, state, key) =>
     mixColumns(fn, rows(substitute(fn, runtime, subBytes, state), shiftedRows)).xor(key),
   ),

@@ -230,7 +230,7 @@ function leastSignificantBits(v: V128): I32 {
   return v.shift('i8x16.shl', 7).test('i8x16.bitmask');
 }
 
-export const vmxIntegerSemantics = {
+export const vmxInteger = {
   vaddubm: simple('i8x16.add'),
   vadduhm: simple('i16x8.add'),
   vadduwm: simple('i32x4.add'),

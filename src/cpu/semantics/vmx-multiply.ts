@@ -125,7 +125,7 @@ function multiplyByTen(kind: 'product' | 'carry', extended: boolean): Semantics 
   };
 }
 
-export const vmxMultiplySemantics = {
+export const vmxMultiply = {
   vmuleub: multiplyEven(2, 'u'),
   vmulesb: multiplyEven(2, 's'),
   vmuloub: multiplyOdd(2, 'u'),

@@ -177,7 +177,7 @@ function alignmentControl(side: 'left' | 'right'): Semantics {
   };
 }
 
-export const vmxPermuteSemantics = {
+export const vmxPermute = {
   vpkuhum: vmxBinary((a, b) => packModulo(a, b, 2)),
   vpkuwum: vmxBinary((a, b) => packModulo(a, b, 4)),
   vpkudum: vmxBinary((a, b) => packModulo(a, b, 8)),

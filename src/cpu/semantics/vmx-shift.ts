@@ -131,7 +131,7 @@ function shiftVariable(direction: 'left' | 'right'): Semantics {
   });
 }
 
-export const vmxShiftSemantics = {
+export const vmxShift = {
   vrlb: shifts(1, 'rotl'),
   vrlh: shifts(2, 'rotl'),
   vrlw: shifts(4, 'rotl'),

@@ -22,7 +22,7 @@ function moveToVscr(s: Emitter): void {
   s.setState32('vscrSat', word.and(VSCR_SAT));
 }
 
-export const vsxMoveSemantics = {
+export const vsxMove = {
   mfvsrd: (s) => s.setGpr('ra', s.vsrDoubleword('xs', 0)),
   mfvsrld: (s) => s.setGpr('ra', s.vsrDoubleword('xs', 1)),
   mfvsrwz: (s) => s.setGpr('ra', s.vsrDoubleword('xs', 0).low32()),

@@ -40,7 +40,7 @@ const permuteDoublewords: Semantics = (s) => {
   s.setVsr('xt', result);
 };
 
-export const vsxPermuteSemantics = {
+export const vsxPermute = {
   xxland: vsxBinary((a, b) => a.and(b)),
   xxlandc: vsxBinary((a, b) => a.andnot(b)),
   xxleqv: vsxBinary((a, b) => a.xor(b).not()),
