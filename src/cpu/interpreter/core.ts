@@ -33,7 +33,7 @@ const YIELD_WORDS: ReadonlySet<number> = new Set([0x7c210b78, 0x7ffffb78]);
 interface Exports {
   run(): number;
   contextChanged(): void;
-  flushFetch(): void;
+  flushAll(): void;
   enterInterrupt(vector: number, srr0: bigint, cause: number): void;
 }
 
@@ -167,9 +167,9 @@ export class CpuCore implements RamWriteObserver {
     this.exports.enterInterrupt(vector, this.vcpus[id].get64('nia'), 0);
   }
 
-  /** Forgets instruction translations, after something outside changed what they depend on. */
-  flushFetch(): void {
-    this.exports.flushFetch();
+  /** Forgets all translations, after something outside changed what they depend on. */
+  flushTranslations(): void {
+    this.exports.flushAll();
   }
 
   ramWritten(gra: number, lenBytes: number): void {

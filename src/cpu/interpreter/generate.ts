@@ -12,7 +12,7 @@
 
 import { decodedPageFor } from '../../mmu/code-pages.ts';
 import { ACCESS, translate } from '../../mmu/radix.ts';
-import { contextChanged, contextFor, fetchEntryOffset, flushFetch, pageOf } from '../../mmu/tlb.ts';
+import { contextChanged, contextFor, fetchEntryOffset, flushAll, pageOf } from '../../mmu/tlb.ts';
 import { assert } from '../../util/errors.ts';
 import type { FunctionRef, I64 } from '../../wasm/ir.ts';
 import { ModuleBuilder } from '../../wasm/module.ts';
@@ -103,7 +103,8 @@ export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpret
   }
   module.exportFunction('run', run);
   module.exportFunction('contextChanged', runtime.ref(contextChanged));
-  module.exportFunction('flushFetch', runtime.ref(flushFetch));
+
+  module.exportFunction('flushAll', runtime.ref(flushAll));
   module.exportFunction('enterInterrupt', runtime.ref(enterInterrupt));
   runtime.defineAll();
 

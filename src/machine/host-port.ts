@@ -1,0 +1,17 @@
+// What a machine needs of the place it runs in. Node and the browser each fill it (backends).
+
+export interface MachineHost {
+  /** Milliseconds from an arbitrary start, never going back. */
+  monotonicMs(): number;
+  /** UTC milliseconds since 1970. */
+  wallClockMs(): number;
+  /** Lets the host's other work (terminal, sockets, page) have its turn. */
+  breathe(): Promise<void>;
+  /** Resolves after `ms` milliseconds or when `wake` is called, whichever is first. */
+  sleep(ms: number): { readonly done: Promise<void>; wake(): void };
+  randomBytes(count: number): Uint8Array;
+  /** Hex SHA-256 of the chunks one after the other. */
+  sha256(chunks: readonly Uint8Array[]): Promise<string>;
+  /** Unpacks a compressed kernel; throws if this host cannot unpack the format. */
+  decompress(format: string, bytes: Uint8Array): Promise<Uint8Array>;
+}
