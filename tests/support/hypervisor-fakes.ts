@@ -4,9 +4,7 @@
 import { Hypervisor, type HypervisorOptions } from '../../src/hypervisor/hypervisor.ts';
 import type { PartitionConfig, PartitionPort, VcpuPort, VcpuState } from '../../src/hypervisor/vcpu-port.ts';
 import { GuestMemory } from '../../src/memory/guest-memory.ts';
-import { type AccessOrigin, NormalHostView } from '../../src/memory/host-view.ts';
-
-export const TEST_ORIGIN: AccessOrigin = { kind: 'loader', name: 'test' };
+import { NormalHostView } from '../../src/memory/host-view.ts';
 
 /** RAM of `pages` 64 KiB pages. */
 export function testMemory(pages = 32): NormalHostView {
