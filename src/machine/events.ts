@@ -1,7 +1,7 @@
 // The stream of what happens in a machine. A category that nobody listens to costs nothing.
 
-import type { ConsoleEvent, HcallEvent, InterruptEvent, RtasEvent } from '../hypervisor/events.ts';
 import type { FirmwareEvent } from '../firmware/client-interface.ts';
+import type { ConsoleEvent, HcallEvent, InterruptEvent, RtasEvent } from '../hypervisor/events.ts';
 
 export type MachineEvent =
   | ({ readonly category: 'hcall' } & HcallEvent)
@@ -9,11 +9,23 @@ export type MachineEvent =
   | ({ readonly category: 'interrupt' } & InterruptEvent)
   | ({ readonly category: 'console' } & ConsoleEvent)
   | { readonly category: 'firmware'; readonly event: FirmwareEvent }
-  | { readonly category: 'machine'; readonly event: 'start' | 'reboot' | 'power-off' | 'panic' | 'stop'; readonly message?: string }
+  | {
+      readonly category: 'machine';
+      readonly event: 'start' | 'reboot' | 'power-off' | 'panic' | 'stop';
+      readonly message?: string;
+    }
   | { readonly category: 'warning'; readonly message: string };
 
 export type EventCategory = MachineEvent['category'];
-export const EVENT_CATEGORIES: readonly EventCategory[] = ['hcall', 'rtas', 'interrupt', 'console', 'firmware', 'machine', 'warning'];
+export const EVENT_CATEGORIES: readonly EventCategory[] = [
+  'hcall',
+  'rtas',
+  'interrupt',
+  'console',
+  'firmware',
+  'machine',
+  'warning',
+];
 
 /** Listeners with a queue each; a listener that stops listening is forgotten. */
 export class EventStream {

@@ -4,7 +4,7 @@
 // With the virtual clock that is all. With the host clock the timebase is brought up to the host's time at the start of
 // each turn; it never runs behind what it has already shown.
 
-import type { MachineHost } from './host-port.ts';
+import type { MachineHost } from '../backends/machine-host.ts';
 
 /** Ticks per second of guest time: POWER9's timebase. */
 export const TIMEBASE_HZ = 512_000_000;

@@ -5,7 +5,7 @@ import { MSR, VECTOR } from '../cpu/state/msr.ts';
 import type { VcpuPort, VcpuState } from '../hypervisor/vcpu-port.ts';
 
 /** POWER9 DD2.3, as QEMU's model 2.0 reports it: what `PVR` reads (ISA 3.0B III 4.3.1). */
-const PVR_POWER9 = 0x004e1203n;
+export const PVR_POWER9 = 0x004e1203n;
 /** PPR after reset: medium priority. */
 const PPR_MEDIUM = 0x0010_0000_0000_0000n;
 const DECREMENTER_AT_START = 0x7fff_ffffn;

@@ -8,7 +8,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PowervisorError, UsageError } from '../../util/errors.ts';
-import { busyboxInit, makeBusyboxInitramfs } from './busybox-initramfs.ts';
+import { busyboxTemplate, makeBusyboxInitramfs } from './busybox-initramfs.ts';
 import { extractFiles } from './deb-archive.ts';
 import { DebianRepository, type SignatureState } from './debian-repository.ts';
 import { digestOf, type FileDigest } from './download.ts';
@@ -319,7 +319,11 @@ function readConfig(name: string): Promise<string> {
 async function recipeDigest(recipe: GuestRecipe): Promise<string> {
   const text = JSON.stringify(recipe, (_key, value: unknown) => (value instanceof RegExp ? value.source : value));
   const own =
-    recipe.kind === 'busybox' ? busyboxInit : recipe.kind === 'linux-build' ? await readConfig(recipe.config) : '';
+    recipe.kind === 'busybox'
+      ? busyboxTemplate()
+      : recipe.kind === 'linux-build'
+        ? await readConfig(recipe.config)
+        : '';
   return createHash('sha256').update(text).update(own).digest('hex');
 }
 

@@ -12,6 +12,6 @@ export interface MachineHost {
   randomBytes(count: number): Uint8Array;
   /** Hex SHA-256 of the chunks one after the other. */
   sha256(chunks: readonly Uint8Array[]): Promise<string>;
-  /** Unpacks a compressed kernel; throws if this host cannot unpack the format. */
+  /** Unpacks a compressed kernel. Rejects with a reason if it lacks the format or the data is damaged. */
   decompress(format: string, bytes: Uint8Array): Promise<Uint8Array>;
 }

@@ -1,0 +1,33 @@
+// A Node process as the place a machine runs in.
+
+import { createHash, randomBytes } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { MachineHost } from '../machine-host.ts';
+import { decompress } from './decompress.ts';
+
+/** More than any kernel unpacks to. */
+const MAX_KERNEL_BYTES = 2 ** 30;
+
+export const nodeMachineHost: MachineHost = {
+  monotonicMs: () => performance.now(),
+  wallClockMs: () => Date.now(),
+  breathe: () => nextTurn(),
+  sleep: (ms) => {
+    let wake = () => {};
+    const done = new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    return { done, wake };
+  },
+  randomBytes: (count) => randomBytes(count),
+  sha256: async (chunks) => {
+    const hash = createHash('sha256');
+    for (const chunk of chunks) hash.update(chunk);
+    return hash.digest('hex');
+  },
+  decompress: (_format, bytes) => decompress(bytes, 'the kernel', MAX_KERNEL_BYTES),
+};
