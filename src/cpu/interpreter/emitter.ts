@@ -235,7 +235,7 @@ export class InterpreterEmitter implements Emitter {
   record(value: I64): void {
     if (!this.flag('rc') && !this.instruction.op.endsWith('.')) return;
     const { fn } = this;
-    const looked = this.whenNarrow(value, () => value.extend32S());
+    const looked = value.selectIf(this.wide(), value.extend32S());
     const order = fn.i32(8).selectIf(looked.ltS(0n), fn.i32(4).selectIf(looked.ne(0n), 2));
     this.setCrField(0, order.or(get32(fn, 'so')));
   }
@@ -264,14 +264,12 @@ export class InterpreterEmitter implements Emitter {
     return this.cia().add(4);
   }
 
-  /** `value` in 64-bit mode, `narrow()` in 32-bit mode. */
-  private whenNarrow(value: I64, narrow: () => I64): I64 {
+  wide(): I32 {
     this.modeDependent = true;
-    if (!this.anyMode) return value;
-    return narrow().selectIf(get64(this.fn, 'msr').geS(0n), value);
+    return this.anyMode ? get64(this.fn, 'msr').ltS(0n) : this.fn.i32(1);
   }
   ea(value: I64): I64 {
-    return this.whenNarrow(value, () => value.low32());
+    return value.selectIf(this.wide(), value.low32());
   }
   littleEndian(): I32 {
     this.modeDependent = true;
@@ -410,7 +408,7 @@ export class InterpreterEmitter implements Emitter {
 
   jump(target: I64): void {
     const { fn } = this;
-    const to = this.whenNarrow(target, () => target.low32()).and(-4n);
+    const to = this.ea(target).and(-4n);
     fn.return(fn.call('i32', this.parts.goTo, [to]));
   }
 

@@ -83,6 +83,8 @@ export interface Emitter {
   storeVector(ea: I64, value: V128): void;
   /** True (1) if accesses are little-endian; known in generated code for the usual mode. */
   littleEndian(): I32;
+  /** True (1) in 64-bit mode; known in generated code for the usual mode. */
+  wide(): I32;
   /** Effective address arithmetic: in 32-bit mode the upper half is dropped. */
   ea(value: I64): I64;
   /**

@@ -79,11 +79,12 @@ function addInto(s: Emitter, a: I64, b: I64, carry: I64 | undefined, writesCa: b
   if (writesCa) {
     // Carry out of a bit: majority of the addends and the inverted sum there.
     const carries = a.and(b).or(a.or(b).and(sum.not()));
-    setCa(s, bit0(carries), bit32(carries));
+    // CA is the carry of the mode's width; CA32 always that of the low word.
+    setCa(s, bit0(carries).selectIf(s.wide(), bit32(carries)), bit32(carries));
   }
   if (s.flag('oe')) {
     const overflow = a.xor(sum).and(b.xor(sum));
-    setOv(s, bit0(overflow), bit32(overflow));
+    setOv(s, bit0(overflow).selectIf(s.wide(), bit32(overflow)), bit32(overflow));
   }
   s.record(sum);
 }

@@ -1,7 +1,7 @@
 // Packed, national and zoned decimal integers in vectors (ISA 3.0B I 6.18): bcdadd. and its family, run by the host.
 //
 // A signed packed number has 31 digits and, in its last nibble, a sign: A, C, E, F plus, B, D minus. An unsigned one has
-// 32 digits. Results the ISA leaves undefined: of an invalid operand all ones; of bcdcfsq. out of range VRT as it was.
+// 32 digits. Shifts and truncations compare what they were given with zero, not what they leave. Results the ISA leaves undefined: of an invalid operand all ones; of bcdcfsq. out of range VRT as it was.
 
 import type { Semantics, SemanticsMap } from './emitter.ts';
 import { hostCall } from './hostcall.ts';
@@ -162,22 +162,23 @@ function shiftDigits(
   const bound = 10n ** BigInt(width);
   return { value: moved % bound, lost: moved >= bound };
 }
-/** The shift count: byte 7 of VRA, signed. */
-function shiftCount(a: bigint): number {
-  return Number(BigInt.asIntN(8, a >> 64n));
+/** The shift count: byte 7 of VRA, signed; a shift by the whole width is the largest. */
+function shiftCount(a: bigint, width: number): number {
+  const count = Number(BigInt.asIntN(8, a >> 64n));
+  return Math.max(-width, Math.min(width, count));
 }
 function shiftSigned({ a, b, ps }: Operands, round: boolean): Outcome {
   const source = readPacked(b);
   if (!source) return undefined;
-  const { value: magnitude, lost } = shiftDigits(source.magnitude, shiftCount(a), DIGITS, round);
+  const { value: magnitude, lost } = shiftDigits(source.magnitude, shiftCount(a, DIGITS), DIGITS, round);
   const value = { negative: source.negative, magnitude };
-  return { result: writePacked(value, ps), cr: compareWithZero(value) | overflowIf(lost) };
+  return { result: writePacked(value, ps), cr: compareWithZero(source) | overflowIf(lost) };
 }
 function shiftUnsigned({ a, b }: Operands): Outcome {
   const source = readDigits(b);
   if (source === undefined) return undefined;
-  const { value, lost } = shiftDigits(source, shiftCount(a), 32, false);
-  return { result: writeDigits(value), cr: (value ? CR_GT : CR_EQ) | overflowIf(lost) };
+  const { value, lost } = shiftDigits(source, shiftCount(a, 32), 32, false);
+  return { result: writeDigits(value), cr: (source ? CR_GT : CR_EQ) | overflowIf(lost) };
 }
 /** How many digits stay: halfword 3 of VRA. */
 function lengthOf(a: bigint): number {
@@ -188,13 +189,13 @@ function truncateSigned({ a, b, ps }: Operands): Outcome {
   if (!source) return undefined;
   const magnitude = source.magnitude % 10n ** BigInt(Math.min(lengthOf(a), DIGITS));
   const value = { negative: source.negative, magnitude };
-  return { result: writePacked(value, ps), cr: compareWithZero(value) | overflowIf(magnitude !== source.magnitude) };
+  return { result: writePacked(value, ps), cr: compareWithZero(source) | overflowIf(magnitude !== source.magnitude) };
 }
 function truncateUnsigned({ a, b }: Operands): Outcome {
   const source = readDigits(b);
   if (source === undefined) return undefined;
   const value = source % 10n ** BigInt(Math.min(lengthOf(a), 32));
-  return { result: writeDigits(value), cr: (value ? CR_GT : CR_EQ) | overflowIf(value !== source) };
+  return { result: writeDigits(value), cr: (source ? CR_GT : CR_EQ) | overflowIf(value !== source) };
 }
 
 /** An instruction with the fields named; VRB always, VRT always. */
