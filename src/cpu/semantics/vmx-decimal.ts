@@ -1,7 +1,8 @@
 // Packed, national and zoned decimal integers in vectors (ISA 3.0B I 6.18): bcdadd. and its family, run by the host.
 //
 // A signed packed number has 31 digits and, in its last nibble, a sign: A, C, E, F plus, B, D minus. An unsigned one has
-// 32 digits. Shifts and truncations compare what they were given with zero, not what they leave. Results the ISA leaves undefined: of an invalid operand all ones; of bcdcfsq. out of range VRT as it was.
+// 32 digits. Shifts and truncations compare what they were given with zero, not what they leave. Results the ISA leaves
+// undefined: of an invalid operand all ones; of bcdcfsq. out of range VRT as it was.
 
 import type { Semantics, SemanticsMap } from './emitter.ts';
 import { hostCall } from './hostcall.ts';
