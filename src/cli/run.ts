@@ -23,7 +23,7 @@ import { attachConsole } from './terminal-console.ts';
 export interface RunOptions {
   readonly kernel: string;
   readonly initrd?: string;
-  readonly append?: string;
+  readonly append: string;
   readonly memory: number;
   readonly smp: number;
   readonly clock?: ClockMode;
@@ -54,7 +54,7 @@ export function addRunCommand(program: Command, context: RunContext, finish: (st
       'kernel: an ELF vmlinux or zImage.pseries (gzip, xz, zstd allowed), or guest:NAME',
     )
     .option('--initrd <file>', 'initial RAM disk, or guest:NAME')
-    .option('--append <string>', 'kernel command line')
+    .option('--append <string>', 'kernel command line', 'console=hvc0')
     .option('--memory <size>', 'memory of the guest, such as 512M or 2G', parseMemory, memoryBytes.preset)
     .option('--smp <n>', `number of CPUs, ${cpus.min} to ${cpus.max}`, parseCpus, cpus.preset)
     .option('--clock <mode>', 'virtual: time from instructions, repeatable; host: the time of this machine', parseClock)

@@ -98,7 +98,7 @@ describe('ensure', () => {
   it('fetches a kernel through its newest meta-package, and needs no mirror the second time', async () => {
     const guest = await cacheWith().ensure('kernel');
     expect(guest.version).toBe('1:2-1');
-    expect(await readFile(guest.files.kernel!.path)).toEqual(kernelBytes);
+    expect(kernelBytes.equals(await readFile(guest.files.kernel!.path))).toBe(true);
     expect(await cacheWith(offline).ensure('kernel')).toEqual(guest);
     expect(await readdir(join(directory, 'cache', 'guests'))).toEqual(['kernel']);
   });
@@ -120,7 +120,7 @@ describe('ensure', () => {
     expect((await cacheWith(offline).status('kernel')).state).toBe('stale');
     await expect(cacheWith(offline).ensure('kernel')).rejects.toThrow('No Debian mirror is known');
     const again = await cacheWith().ensure('kernel');
-    expect(await readFile(again.files.kernel!.path)).toEqual(kernelBytes);
+    expect(kernelBytes.equals(await readFile(again.files.kernel!.path))).toBe(true);
   });
 
   it('takes a guest made by another recipe, or a manifest that is none, as stale or absent', async () => {
