@@ -12,7 +12,6 @@
 
 import { PowervisorError } from '../util/errors.ts';
 import { type KernelImage, kernelExtent, type LoadedKernel } from './kernel-image.ts';
-import { RTAS_SIZE_BYTES } from './stubs.ts';
 
 export const CLIENT_INTERFACE_GRA = 0x4000;
 /** The memory that firmware itself takes while a client runs: vectors, stub and stack. */
@@ -26,6 +25,8 @@ export const KERNEL_BASE_GRA = 0x40_0000;
 export const FIRMWARE_MEMORY_LIMIT = 768 * 1024 * 1024;
 const PLACEMENT_ALIGNMENT = 0x1_0000;
 const FOUR_GIB = 2 ** 32;
+/** What RTAS takes with up to 3,968 CPUs. */
+const RTAS_ROOM_BYTES = 0x1_0000;
 /** Room for RTAS and the tree that a client builds. */
 const WORKING_BYTES = 2 * 1024 * 1024;
 
@@ -76,7 +77,7 @@ export function planLayout(memoryBytes: number, image: KernelImage, initrdBytes:
     kernel,
     initrd: initrdBytes === 0 ? undefined : { start: initrdStart, end: initrdEnd },
     rtasGra,
-    treeGra: alignUp(rtasGra + RTAS_SIZE_BYTES),
+    treeGra: rtasGra + RTAS_ROOM_BYTES,
   };
 }
 

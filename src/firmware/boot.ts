@@ -3,6 +3,7 @@
 //   open-firmware   r5 = entry of the client interface (the default; boot loaders and zImages need it)
 //   flattened-tree  r3 = flattened device tree, r5 = 0, as kexec does it (Linux's booting-without-of)
 
+import { rtasAreaBytes, rtasStub } from '../hypervisor/rtas/layout.ts';
 import type { HostView } from '../memory/host-view.ts';
 import { PowervisorError } from '../util/errors.ts';
 import {
@@ -21,7 +22,7 @@ import { flattenTree } from './fdt.ts';
 import { type KernelImage, loadKernel } from './kernel-image.ts';
 import { MemoryClaims } from './memory-claims.ts';
 import { buildPseriesTree, completeForKernel, type MachineDescription } from './pseries-tree.ts';
-import { clientInterfaceStub, RTAS_SIZE_BYTES, rtasStub } from './stubs.ts';
+import { clientInterfaceStub } from './stubs.ts';
 
 export type BootProtocol = 'open-firmware' | 'flattened-tree';
 
@@ -103,7 +104,7 @@ function enterWithFlattenedTree(view: HostView, request: BootRequest, layout: Bo
   }
   const tree = buildPseriesTree({ ...request.machine, ...(initrd && { initrd }) });
   completeForKernel(tree, rtasGra);
-  const reserve = [{ gra: rtasGra, lenBytes: RTAS_SIZE_BYTES }];
+  const reserve = [{ gra: rtasGra, lenBytes: rtasAreaBytes(request.machine.cpus) }];
   if (initrd !== undefined) reserve.push({ gra: initrd.start, lenBytes: initrd.end - initrd.start });
   const blob = flattenTree(tree, { reserve, bootCpuidPhys: 0 });
   if (treeGra + blob.length > request.machine.memoryBytes) {

@@ -2,6 +2,7 @@
 // ibm,client-architecture-support and /rtas's instantiate-rtas. Consoles can be read and written.
 // Left out: block and network devices, and with them `seek`; nodes of such devices open but do nothing.
 
+import { rtasStub } from '../hypervisor/rtas/layout.ts';
 import { type CasOutcome, negotiate, parseCasRequest } from './cas.ts';
 import type { ClientMemory } from './client-memory.ts';
 import {
@@ -15,7 +16,6 @@ import {
 import type { DeviceNode, DeviceTree } from './device-tree.ts';
 import { cells } from './property.ts';
 import { cpuNodes } from './pseries-tree.ts';
-import { RTAS_SIZE_BYTES, rtasStub } from './stubs.ts';
 
 /** A terminal as firmware uses it. Neither call blocks. */
 export interface ConsolePort {
@@ -54,12 +54,14 @@ export class ClientDevices {
   private nextIhandle = 1;
   /** What the CPU nodes show as `cpu-version` until a client has negotiated. */
   private readonly pvr: number;
+  private readonly rtasBytes: number;
 
   /** `consoles` by unit address of the vty. The first vty becomes `stdin` and `stdout` of /chosen. */
   constructor(tree: DeviceTree, consoles: ReadonlyMap<number, ConsolePort>, listener: MethodListener) {
     this.tree = tree;
     this.consoles = consoles;
     this.listener = listener;
+    this.rtasBytes = tree.find('/rtas')?.cell('rtas-size') ?? 0;
     this.pvr = cpuNodes(tree)[0]?.cell('cpu-version') ?? 0;
     const vty = tree.find('/vdevice/vty');
     if (vty !== undefined) {
@@ -190,7 +192,7 @@ export class ClientDevices {
 
   /** Result: the entry of RTAS, or 0 if it does not fit where the client wants it. */
   private readonly instantiateRtas: Method = ([baseGra], memory) => {
-    if (baseGra === undefined || memory.bytes(baseGra, RTAS_SIZE_BYTES) === undefined) return [0];
+    if (baseGra === undefined || memory.bytes(baseGra, this.rtasBytes) === undefined) return [0];
     memory.write(baseGra, rtasStub());
     this.listener.rtasInstantiated(baseGra);
     return [baseGra];

@@ -2,11 +2,8 @@
 
 export type CompressionFormat = 'gzip' | 'xz' | 'zstd' | 'bzip2' | 'lz4' | 'lzma' | 'lzop';
 
-/** Unpacks what it lists. Rejects with a PowervisorError for damaged data. */
-export interface Decompressor {
-  readonly formats: readonly CompressionFormat[];
-  decompress(format: CompressionFormat, bytes: Uint8Array): Promise<Uint8Array>;
-}
+/** Unpacks a file. Rejects with a reason if it lacks the format or the data is damaged. */
+export type Decompress = (format: CompressionFormat, bytes: Uint8Array) => Promise<Uint8Array>;
 
 const MAGIC: readonly (readonly [CompressionFormat, readonly number[]])[] = [
   ['gzip', [0x1f, 0x8b]],

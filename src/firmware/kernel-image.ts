@@ -4,7 +4,7 @@
 
 import type { HostView } from '../memory/host-view.ts';
 import { PowervisorError } from '../util/errors.ts';
-import { type CompressionFormat, compressionOf, type Decompressor } from './compression.ts';
+import { type CompressionFormat, compressionOf, type Decompress } from './compression.ts';
 import { type ElfFile, EM_PPC, EM_PPC64, ET_DYN, ET_EXEC, isElf, parseElf } from './elf.ts';
 
 export interface KernelSegment {
@@ -43,15 +43,17 @@ const CHRP_NOTE = { owner: 'PowerPC', type: 0x1275 } as const;
 
 /**
  * Reads a kernel, unpacking it first if it is compressed. `what` names it in errors.
- * Throws a PowervisorError: `KERNEL_COMPRESSED` for a format that `decompressor` lacks, `KERNEL_NOT_ELF`,
- * `KERNEL_TRUNCATED`, `KERNEL_MALFORMED`, `KERNEL_WRONG_MACHINE`, `KERNEL_NOT_BOOTABLE`.
+ * Throws a PowervisorError: `KERNEL_COMPRESSED` if it cannot be unpacked, `KERNEL_NOT_ELF`, `KERNEL_TRUNCATED`,
+ * `KERNEL_MALFORMED`, `KERNEL_WRONG_MACHINE`, `KERNEL_NOT_BOOTABLE`.
  */
-export async function openKernel(bytes: Uint8Array, what: string, decompressor?: Decompressor): Promise<KernelImage> {
+export async function openKernel(bytes: Uint8Array, what: string, decompress?: Decompress): Promise<KernelImage> {
   const format = compressionOf(bytes);
   if (format === undefined) return parseKernel(bytes, what);
-  if (decompressor === undefined || !decompressor.formats.includes(format)) throw cannotUnpack(what, format);
-  const unpacked = await decompressor.decompress(format, bytes);
-  return parseKernel(unpacked, `${what} (${format}, unpacked)`);
+  if (decompress === undefined) throw cannotUnpack(what, format, undefined);
+  const unpacked = await decompress(format, bytes).catch((cause: unknown) => {
+    throw cannotUnpack(what, format, cause);
+  });
+  return parseKernel(unpacked, `${what} (unpacked from ${format})`);
 }
 
 /** As `openKernel`, for a file that is not compressed. */
@@ -202,9 +204,11 @@ function notBootable(what: string, reason: string): PowervisorError {
   return new PowervisorError('KERNEL_NOT_BOOTABLE', `${what} cannot be booted: ${reason}.`);
 }
 
-function cannotUnpack(what: string, format: CompressionFormat): PowervisorError {
+function cannotUnpack(what: string, format: CompressionFormat, cause: unknown): PowervisorError {
+  const reason = cause instanceof Error ? ` (${cause.message})` : '';
   return new PowervisorError(
     'KERNEL_COMPRESSED',
-    `${what} is compressed with ${format}, which cannot be unpacked here. Unpack it first and give the result.`,
+    `${what} is compressed with ${format} and cannot be unpacked here${reason}. Unpack it yourself and give the result.`,
+    { cause },
   );
 }

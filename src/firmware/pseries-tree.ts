@@ -4,11 +4,11 @@
 // translation (`ibm,pft-size`, `slb-size`, segment sizes), XIVE, NVRAM, and /hypervisor, which would make Linux look
 // for KVM. The PCI host bridge adds its own nodes through `addNodes`.
 
+import { rtasAreaBytes } from '../hypervisor/rtas/layout.ts';
 import { assert } from '../util/errors.ts';
 import { CPU_VERSION_ISA_3_00, fullVector5, PLATFORM_SUPPORT } from './cas.ts';
 import { type DeviceNode, DeviceTree } from './device-tree.ts';
 import { cells, cells64, empty, type PropertyBytes, text, textList } from './property.ts';
-import { RTAS_SIZE_BYTES } from './stubs.ts';
 
 /** One virtual terminal of /vdevice. */
 export interface VtyDescription {
@@ -270,7 +270,7 @@ function addPlatformFacilities(tree: DeviceTree, machine: MachineDescription): v
 function addRtas(tree: DeviceTree, machine: MachineDescription): void {
   const rtas = tree.root.add('rtas', {
     'ibm,hypertas-functions': textList(machine.hypertas),
-    'rtas-size': cells(RTAS_SIZE_BYTES),
+    'rtas-size': cells(rtasAreaBytes(machine.cpus)),
     ...machine.rtasProperties,
   });
   for (const { name, token } of machine.rtasServices) {
