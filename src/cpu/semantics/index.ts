@@ -4,6 +4,7 @@ import { atomics } from './atomics.ts';
 import { branch } from './branch.ts';
 import type { SemanticsMap } from './emitter.ts';
 import { fixedPoint } from './fixed-point.ts';
+import { floatingPoint } from './floating-point.ts';
 import { loadStore } from './load-store.ts';
 import { spr } from './spr.ts';
 import { system } from './system.ts';
@@ -19,6 +20,7 @@ import { vsxPermute } from './vsx-permute.ts';
 export const semantics: SemanticsMap = {
   ...fixedPoint,
   ...branch,
+  ...floatingPoint,
   ...loadStore,
   ...atomics,
   ...spr,

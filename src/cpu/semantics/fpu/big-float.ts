@@ -58,7 +58,7 @@ export function unpack(f: BinaryFormat, bits: bigint): Unpacked {
   const base = { sign, significand: fraction, exponent: 0, signalling: false };
   if (field === 2 ** f.exponentBits - 1) {
     if (fraction === 0n) return { ...base, kind: 'infinity' };
-    return { ...base, kind: 'nan', signalling: (fraction >> BigInt(f.fractionBits - 1)) === 0n };
+    return { ...base, kind: 'nan', signalling: fraction >> BigInt(f.fractionBits - 1) === 0n };
   }
   const least = 1 - biasOf(f) - f.fractionBits;
   if (field === 0) return { ...base, kind: fraction === 0n ? 'zero' : 'finite', exponent: least };
@@ -166,8 +166,17 @@ interface Finite {
   readonly exponent: number;
 }
 
+/** What stands for `small` beside `large`: itself, or a 1 at a place that is just as negligible, to keep numbers short. */
+function negligible(f: BinaryFormat, small: Finite, large: Finite): Finite {
+  const place = large.exponent - 2 * f.fractionBits - 8;
+  if (small.significand === 0n || small.exponent + bitLength(small.significand) >= place) return small;
+  return { sign: small.sign, significand: 1n, exponent: place };
+}
+
 /** Sum of two exact numbers, either of which may be zero but not both. */
-function roundSum(f: BinaryFormat, env: Environment, x: Finite, y: Finite): bigint {
+function roundSum(f: BinaryFormat, env: Environment, a: Finite, b: Finite): bigint {
+  const x = b.significand === 0n ? a : negligible(f, a, b);
+  const y = a.significand === 0n ? b : negligible(f, b, a);
   const exponent = Math.min(x.exponent, y.exponent);
   const scaled = (n: Finite) => (n.sign ? -1n : 1n) * (n.significand << BigInt(n.exponent - exponent));
   const sum = scaled(x) + scaled(y);

@@ -9,7 +9,6 @@
 
 import type { FunctionBuilder, I32, I64, Variable } from '../../../wasm/ir.ts';
 import { type Runtime, runtimeFunction } from '../runtime.ts';
-import { FPSCR, getRaised, raise, setRaised } from './fpscr.ts';
 import {
   BELOW_SINGLE,
   DEFAULT_NAN,
@@ -25,6 +24,7 @@ import {
   shiftRightJam,
   unpackFinite,
 } from './format.ts';
+import { FPSCR, getRaised, raise, setRaised } from './fpscr.ts';
 import { CONTROL, roundHalf, roundPack, zeroSum } from './round.ts';
 
 /**
@@ -182,9 +182,7 @@ export const exactDivide = runtimeFunction('fpu.divide', ['i64', 'i64', 'i32'], 
 export const exactSquareRoot = runtimeFunction('fpu.squareRoot', ['i64', 'i32'], 'i64', (fn, runtime) => {
   const b = fn.param64(0);
   const control = fn.param32(1);
-  fn.if(isNaN64(b), () =>
-    fn.return(fn.call('i64', runtime.ref(propagateNaN), [b, fn.i64(0), fn.i64(0), control])),
-  );
+  fn.if(isNaN64(b), () => fn.return(fn.call('i64', runtime.ref(propagateNaN), [b, fn.i64(0), fn.i64(0), control])));
   fn.if(b.and(MAGNITUDE).eqz().or(b.eq(INFINITY)), () => fn.return(b));
   fn.if(b.ltS(0), () => invalid(fn, FPSCR.VXSQRT));
   const x = unpackFinite(fn, b);
@@ -328,9 +326,7 @@ function roundNumber(fn: FunctionBuilder, runtime: Runtime, bits: I64, control: 
 export const exactRound = runtimeFunction('fpu.round', ['i64', 'i32'], 'i64', (fn, runtime) => {
   const b = fn.param64(0);
   const control = fn.param32(1);
-  fn.if(isNaN64(b), () =>
-    fn.return(fn.call('i64', runtime.ref(propagateNaN), [b, fn.i64(0), fn.i64(0), control])),
-  );
+  fn.if(isNaN64(b), () => fn.return(fn.call('i64', runtime.ref(propagateNaN), [b, fn.i64(0), fn.i64(0), control])));
   const magnitude = b.and(MAGNITUDE);
   fn.if(magnitude.eqz().or(magnitude.eq(INFINITY)), () => fn.return(b));
   fn.return(roundNumber(fn, runtime, b, control));
@@ -349,9 +345,7 @@ export const exactRoundHalf = runtimeFunction('fpu.roundToHalf', ['i64', 'i32'],
   fn.if(magnitude.eqz(), () => fn.return(sign));
   fn.if(magnitude.eq(INFINITY), () => fn.return(sign.or(0x7c00)));
   const x = unpackFinite(fn, b);
-  fn.return(
-    fn.call('i64', runtime.ref(roundHalf), [signOf(b), x.exponent, x.significand.shl(10), control]),
-  );
+  fn.return(fn.call('i64', runtime.ref(roundHalf), [signOf(b), x.exponent, x.significand.shl(10), control]));
 });
 
 /** (magnitude, sign, control): an integer rounded to a floating-point number. */
@@ -359,14 +353,10 @@ export const exactFromInteger = runtimeFunction('fpu.fromInteger', ['i64', 'i32'
   const magnitude = fn.param64(0);
   fn.if(magnitude.eqz(), () => fn.return(fn.i64(0)));
   fn.if(magnitude.ltS(0), () =>
-    fn.return(
-      round(fn, runtime, fn.param32(1), fn.i32(63), magnitude.shrU(1).or(magnitude.and(1)), fn.param32(2)),
-    ),
+    fn.return(round(fn, runtime, fn.param32(1), fn.i32(63), magnitude.shrU(1).or(magnitude.and(1)), fn.param32(2))),
   );
   const shift = magnitude.clz().sub(1);
-  fn.return(
-    round(fn, runtime, fn.param32(1), fn.i32(62).sub(shift.wrap()), magnitude.shl(shift), fn.param32(2)),
-  );
+  fn.return(round(fn, runtime, fn.param32(1), fn.i32(62).sub(shift.wrap()), magnitude.shl(shift), fn.param32(2)));
 });
 
 /** What a conversion to an integer is told: RN bits as in FPSCR, and these. */
@@ -424,9 +414,7 @@ export const exactToInteger = runtimeFunction('fpu.toInteger', ['i64', 'i32'], '
     const rounded = whole.add(up.extendU());
     integer.set(rounded);
     tooLarge.set(rounded.gtU(fn.select(sign, bottom, top)));
-    fn.if(tooLarge.get().eqz().and(rest.ne(0n)), () =>
-      raise(fn, fn.i32(FPSCR.XX | FPSCR.FI).or(up.shl(18))),
-    );
+    fn.if(tooLarge.get().eqz().and(rest.ne(0n)), () => raise(fn, fn.i32(FPSCR.XX | FPSCR.FI).or(up.shl(18))));
   });
   fn.if(tooLarge.get(), () => {
     raise(fn, FPSCR.VXCVI);
@@ -442,9 +430,7 @@ export const exactToInteger = runtimeFunction('fpu.toInteger', ['i64', 'i32'], '
 export const exactToIntegral = runtimeFunction('fpu.toIntegral', ['i64', 'i32'], 'i64', (fn, runtime) => {
   const b = fn.param64(0);
   const control = fn.param32(1);
-  fn.if(isNaN64(b), () =>
-    fn.return(fn.call('i64', runtime.ref(propagateNaN), [b, fn.i64(0), fn.i64(0), fn.i32(0)])),
-  );
+  fn.if(isNaN64(b), () => fn.return(fn.call('i64', runtime.ref(propagateNaN), [b, fn.i64(0), fn.i64(0), fn.i32(0)])));
   const x = b.reinterpretF64();
   const result = fn.variable('f64', x);
   const away = () => {

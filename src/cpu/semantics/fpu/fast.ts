@@ -3,8 +3,8 @@
 // Everything else goes the way of exact.ts.
 
 import type { F64, FunctionBuilder, I32, I64 } from '../../../wasm/ir.ts';
-import { ENABLES, FPRF, FPSCR } from './fpscr.ts';
 import { FRACTION, IMPLICIT, MAGNITUDE, SIGN } from './format.ts';
+import { ENABLES, FPRF, FPSCR } from './fpscr.ts';
 
 /** FPSCR bits that must be 0 for the short way. */
 const CAREFUL = BigInt(FPSCR.FEX | ENABLES | FPSCR.RN);
@@ -90,7 +90,9 @@ export const nearestDivide: NearestOperation = (_fn, [a, b]) => {
     bits,
     remainder: () => {
       const places = exponentField(a).sub(exponentField(b)).sub(exponentField(bits)).add(1075);
-      return significand(a).shl(places).sub(significand(bits).mul(significand(b)));
+      return significand(a)
+        .shl(places)
+        .sub(significand(bits).mul(significand(b)));
     },
     // A quotient by infinity is 0.
     ok: isOrdinary(quotient).and(isNormal(x)).and(isNormal(y)),
@@ -105,7 +107,9 @@ export const nearestSquareRoot: NearestOperation = (fn, [b]) => {
     bits,
     remainder: () => {
       const places = exponentField(b).sub(exponentField(bits).shl(1)).add(1075);
-      return significand(b).shl(places).sub(significand(bits).mul(significand(bits)));
+      return significand(b)
+        .shl(places)
+        .sub(significand(bits).mul(significand(bits)));
     },
     ok: root.le(fn.f64(LARGEST)).and(x.ge(fn.f64(LEAST_NORMAL))),
   };
@@ -169,7 +173,10 @@ export function toSingle(result: Nearest): { readonly ok: I32; readonly finish: 
   const exact = odd.reinterpretF64();
   const single = exact.demote();
   const rounded = single.promote();
-  const inRange = exact.abs().ge(fn.f64(2 ** -126)).or(odd.shl(1).eqz());
+  const inRange = exact
+    .abs()
+    .ge(fn.f64(2 ** -126))
+    .or(odd.shl(1).eqz());
   return {
     ok: result.ok.and(inRange).and(rounded.abs().le(fn.f64(LARGEST))),
     finish: (fpscr) => {

@@ -5,8 +5,8 @@
 
 import type { I32, I64 } from '../../../wasm/ir.ts';
 import { type RuntimeFunction, runtimeFunction } from '../runtime.ts';
-import { FPSCR, raise } from './fpscr.ts';
 import { INFINITY, SINGLE_MAX, shiftRightJam } from './format.ts';
+import { FPSCR, raise } from './fpscr.ts';
 
 /**
  * What an operation is told besides its operands: FPSCR's RN, OE and UE bits in their places, and the flags below.
@@ -103,16 +103,28 @@ function rounding(name: string, format: Format): RuntimeFunction {
     const exact = significand.get();
     const mode = control.and(FPSCR.RN);
     const away = mode.eq(sign.add(2));
-    const nearest = exact.shrU(dropped).and(1).add((mask >> 1n));
+    const nearest = exact
+      .shrU(dropped)
+      .and(1)
+      .add(mask >> 1n);
     const directed = fn.select(away, fn.i64(mask), fn.i64(0));
     const rounded = exact.add(fn.select(mode.eqz(), nearest, directed)).and(~mask);
     fn.if(exact.and(mask).ne(0), () => {
       const up = rounded.gtU(exact);
       const tiny = fn.select(denormal.get(), fn.i32(FPSCR.UX), fn.i32(0));
-      flags.set(flags.get().or(tiny).or(FPSCR.XX | FPSCR.FI).or(up.shl(18)));
+      flags.set(
+        flags
+          .get()
+          .or(tiny)
+          .or(FPSCR.XX | FPSCR.FI)
+          .or(up.shl(18)),
+      );
     });
 
-    const field = exponent.get().add(format.bias - 1).extendU();
+    const field = exponent
+      .get()
+      .add(format.bias - 1)
+      .extendU();
     const bits = fn.variable('i64');
     fn.if(
       denormal.get(),
@@ -129,7 +141,13 @@ function rounding(name: string, format: Format): RuntimeFunction {
             },
             () => {
               const infinite = mode.eqz().or(away);
-              flags.set(flags.get().or(FPSCR.OX | FPSCR.XX | FPSCR.FI).and(~FPSCR.FR).or(infinite.shl(18)));
+              flags.set(
+                flags
+                  .get()
+                  .or(FPSCR.OX | FPSCR.XX | FPSCR.FI)
+                  .and(~FPSCR.FR)
+                  .or(infinite.shl(18)),
+              );
               bits.set(fn.select(infinite, fn.i64(format.infinity), fn.i64(format.largest)));
             },
           );
@@ -148,11 +166,7 @@ function packDenormal(format: Format, rounded: I64): I64 {
   if (format.minExponent === 1 - format.bias) return rounded.shrU(down);
   const shift = rounded.clz().sub(1);
   const field = fn.i64(format.minExponent + format.bias - 1).sub(shift);
-  return fn.select(
-    rounded.eqz(),
-    fn.i64(0),
-    field.shl(format.fractionBits).add(rounded.shl(shift).shrU(down)),
-  );
+  return fn.select(rounded.eqz(), fn.i64(0), field.shl(format.fractionBits).add(rounded.shl(shift).shrU(down)));
 }
 
 const roundDouble = rounding('fpu.roundDouble', double);

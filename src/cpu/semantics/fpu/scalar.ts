@@ -33,15 +33,7 @@ import {
   statusAfterExact,
   toSingle,
 } from './fast.ts';
-import {
-  classOfDouble,
-  clearRaised,
-  commitScalar,
-  commitSticky,
-  compareUnordered,
-  FPSCR,
-  KEEP_FPRF,
-} from './fpscr.ts';
+import { classOfDouble, clearRaised, commitScalar, commitSticky, compareUnordered, FPSCR, KEEP_FPRF } from './fpscr.ts';
 import { CONTROL } from './round.ts';
 
 /** Reads an operand as binary64 bits. */
@@ -156,9 +148,7 @@ export function convertFromInteger(signed: boolean, single: boolean, read: Read,
     const value = read(s);
     const fpscr = s.state64('fpscr');
     // Integers of at most that many bits are exact.
-    const fits = signed
-      ? value.add(1n << precision).ltU(2n << precision)
-      : value.ltU(1n << precision);
+    const fits = signed ? value.add(1n << precision).ltU(2n << precision) : value.ltU(1n << precision);
     const short = () => {
       const bits = value.convertToF64S().reinterpretI64();
       s.setState64('fpscr', statusAfterExact(fpscr, classOfDouble(bits, single).extendU()));
