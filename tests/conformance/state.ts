@@ -157,7 +157,12 @@ export function slotName(index: number): string {
 const hex = (value: bigint) => value.toString(16).padStart(16, '0');
 
 /** Lines that tell what `expected` and `actual` changed of `before` and where they differ. */
-export function diffText(before: SlotState, expected: SlotState, actual: SlotState, relevant: ReadonlySet<number>): string {
+export function diffText(
+  before: SlotState,
+  expected: SlotState,
+  actual: SlotState,
+  relevant: ReadonlySet<number>,
+): string {
   const lines = [`  ${'register'.padEnd(16)} ${'before'.padEnd(16)} ${'expected'.padEnd(16)} ${'actual'.padEnd(16)}`];
   for (let i = 0; i < slotCount; i++) {
     const [b, e, a] = [before.slots[i], expected.slots[i], actual.slots[i]];
@@ -165,7 +170,9 @@ export function diffText(before: SlotState, expected: SlotState, actual: SlotSta
     lines.push(`${e === a ? ' ' : '>'} ${slotName(i).padEnd(16)} ${hex(b)} ${hex(e)} ${hex(a)}`);
   }
   if (expected.nia !== actual.nia || expected.nia !== BigInt(codeEa + 4))
-    lines.push(`${expected.nia === actual.nia ? ' ' : '>'} ${'nia'.padEnd(33)} ${hex(expected.nia)} ${hex(actual.nia)}`);
+    lines.push(
+      `${expected.nia === actual.nia ? ' ' : '>'} ${'nia'.padEnd(33)} ${hex(expected.nia)} ${hex(actual.nia)}`,
+    );
   if (expected.outcome !== actual.outcome || expected.outcome !== 0) {
     const [e, a] = [outcomeText(expected.outcome), outcomeText(actual.outcome)];
     lines.push(`${e === a ? ' ' : '>'} ${'outcome'.padEnd(33)} ${e.padEnd(16)} ${a}`);
