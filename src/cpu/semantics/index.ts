@@ -1,6 +1,7 @@
 // All meanings there are, by mnemonic.
 
 import { atomics } from './atomics.ts';
+import { bcdAssist } from './bcd-assist.ts';
 import { branch } from './branch.ts';
 import type { SemanticsMap } from './emitter.ts';
 import { fixedPoint } from './fixed-point.ts';
@@ -10,6 +11,7 @@ import { spr } from './spr.ts';
 import { system } from './system.ts';
 import { vectorMemory } from './vector-memory.ts';
 import { vmxCrypto } from './vmx-crypto.ts';
+import { vmxDecimal } from './vmx-decimal.ts';
 import { vmxInteger } from './vmx-integer.ts';
 import { vmxMultiply } from './vmx-multiply.ts';
 import { vmxPermute } from './vmx-permute.ts';
@@ -31,6 +33,8 @@ export const semantics: SemanticsMap = {
   ...vmxPermute,
   ...vmxMultiply,
   ...vmxCrypto,
+  ...vmxDecimal,
+  ...bcdAssist,
   ...vsxPermute,
   ...vsxMove,
 };
