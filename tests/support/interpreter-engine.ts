@@ -95,12 +95,16 @@ class InterpreterCpu implements CpuUnderTest {
   private readonly core: CpuCore;
   private readonly vcpu: Vcpu;
   private readonly ram: Uint8Array;
+  private readonly gpr: BigUint64Array;
+  private readonly vsr: Uint32Array;
 
   constructor() {
     const { core, vcpu } = userCore(0x0220_0000);
     this.core = core;
     this.vcpu = vcpu;
     this.ram = core.ramBytesView();
+    this.gpr = new BigUint64Array(this.ram.buffer, STATE_BASE + stateOffset('gpr'), 32);
+    this.vsr = new Uint32Array(this.ram.buffer, STATE_BASE + stateOffset('vsr'), 256);
   }
 
   get memory(): Uint8Array {
@@ -109,11 +113,8 @@ class InterpreterCpu implements CpuUnderTest {
 
   load(state: CpuState): void {
     const { vcpu } = this;
-    for (let n = 0; n < 32; n++) vcpu.set64('gpr', state.gpr[n], n);
-    for (let n = 0; n < 64; n++) {
-      vcpu.setVsr(n, 0, state.vsr[2 * n]);
-      vcpu.setVsr(n, 1, state.vsr[2 * n + 1]);
-    }
+    this.gpr.set(state.gpr);
+    swapDoublewords(words(state.vsr), this.vsr);
     vcpu.cr = state.cr;
     vcpu.xer = state.xer;
     vcpu.set64('lr', state.lr);
@@ -133,11 +134,8 @@ class InterpreterCpu implements CpuUnderTest {
 
   store(into: CpuState): void {
     const { vcpu } = this;
-    for (let n = 0; n < 32; n++) into.gpr[n] = vcpu.get64('gpr', n);
-    for (let n = 0; n < 64; n++) {
-      into.vsr[2 * n] = vcpu.vsr(n, 0);
-      into.vsr[2 * n + 1] = vcpu.vsr(n, 1);
-    }
+    into.gpr.set(this.gpr);
+    swapDoublewords(this.vsr, words(into.vsr));
     into.cr = vcpu.cr;
     into.xer = vcpu.xer;
     into.lr = vcpu.get64('lr');
@@ -167,6 +165,15 @@ class InterpreterCpu implements CpuUnderTest {
       interrupt.interrupt === VECTOR.program && vcpu.get64('srr0') === BigInt(codeEa + 4 * words.length);
     return reachedEnd ? 'ok' : interrupt;
   }
+}
+
+function words(doublewords: BigUint64Array): Uint32Array {
+  return new Uint32Array(doublewords.buffer, doublewords.byteOffset, doublewords.length * 2);
+}
+
+/** The register block keeps doubleword 1 of a VSR first; the suites keep doubleword 0 first. */
+function swapDoublewords(from: Uint32Array, to: Uint32Array): void {
+  for (let i = 0; i < from.length; i++) to[i ^ 2] = from[i];
 }
 
 function wordBytes(words: readonly number[]): Uint8Array {
