@@ -83,7 +83,7 @@ function blankComments(source) {
  */
 export function findProblems(files) {
   const problems = [];
-  /** @type {Map<string, Map<string, string>>} unit to imported unit to an example of the edge */
+  /** @type {Graph} */
   const graph = new Map();
   for (const [file, source] of files) {
     const from = unitOf(file);
@@ -115,28 +115,40 @@ export function findProblems(files) {
   return [...problems, ...findCycles(graph)];
 }
 
+/** @param {string} unit */
 function rankOf(unit) {
   return layers.findIndex((names) => names.includes(unit));
 }
 
-/** One line for each folder that can be reached from itself, with the files that make the shortest way. */
+/** @typedef {Map<string, Map<string, string>>} Graph unit to imported unit to an example of the edge */
+
+/**
+ * One line for each cycle of folders, with the files that make it.
+ * @param {Graph} graph
+ * @returns {string[]}
+ */
 function findCycles(graph) {
   const cycles = new Map();
   for (const start of graph.keys()) {
     const path = shortestWayBack(graph, start);
     if (path === undefined) continue;
     const key = [...path].sort().join(' ');
-    const edges = path.map((unit, index) => graph.get(unit).get(path[(index + 1) % path.length]));
+    const edges = path.map((unit, index) => graph.get(unit)?.get(path[(index + 1) % path.length]));
     cycles.set(key, `cycle of folders ${[...path, path[0]].join(' -> ')}: ${edges.join(', ')}`);
   }
   return [...cycles.values()];
 }
 
+/**
+ * @param {Graph} graph
+ * @param {string} start
+ * @returns {string[] | undefined}
+ */
 function shortestWayBack(graph, start) {
   const ways = [[start]];
   const seen = new Set();
   for (let way = ways.shift(); way !== undefined; way = ways.shift()) {
-    for (const next of graph.get(way.at(-1))?.keys() ?? []) {
+    for (const next of graph.get(way[way.length - 1])?.keys() ?? []) {
       if (next === start) return way;
       if (seen.has(next)) continue;
       seen.add(next);

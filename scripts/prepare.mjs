@@ -15,9 +15,11 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
  * @returns {number} its exit status
  */
 export function runProgram(program, args, how = {}) {
+  const env = { ...process.env, npm_config_loglevel: 'error' };
   const shell = process.platform === 'win32'; // npm is a script there
+  /** @type {import('node:child_process').StdioOptions} */
   const stdio = how.quiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'];
-  const result = spawnSync(program, args, { cwd: root, stdio, shell, maxBuffer: 1 << 28 });
+  const result = spawnSync(program, args, { cwd: root, stdio, shell, env, maxBuffer: 1 << 28 });
   if (result.error !== undefined) {
     process.stderr.write(`cannot run ${program}: ${result.error.message}\n`);
     return 1;
@@ -26,9 +28,15 @@ export function runProgram(program, args, how = {}) {
   return result.status ?? 1;
 }
 
-/** Runs a program of a dependency, such as `tsc`. */
+/**
+ * Runs a program of a dependency, such as `tsc`.
+ * @param {string} name
+ * @param {string[]} args
+ * @param {{ quiet?: boolean }} [how]
+ * @returns {number}
+ */
 export function runTool(name, args, how = {}) {
-  return runProgram('npm', ['exec', '--offline', '--', name, ...args], how);
+  return runProgram(join('node_modules', '.bin', name), args, how);
 }
 
 /** Installs the dependencies if there are none, or if the lock file is newer. Ends the process if that fails. */
@@ -43,9 +51,10 @@ export function ensureDependencies() {
 
 /** Compiles into dist/ if a source is newer than the last build. Ends the process if that fails. */
 export function ensureBuilt() {
-  const stamp = join(root, 'dist', '.built');
+  const stamp = join(root, 'node_modules', '.powervisor-built');
+  const product = join(root, 'dist', 'cli', 'main.js');
   const inputs = ['package.json', 'tsconfig.base.json', 'tsconfig.build.json', 'src'].map((name) => join(root, name));
-  if (existsSync(stamp) && Math.max(...inputs.map(newest)) < modified(stamp)) return;
+  if (existsSync(product) && existsSync(stamp) && Math.max(...inputs.map(newest)) < modified(stamp)) return;
   process.stderr.write('building ...\n');
   const started = new Date();
   exitUnlessDone(runProgram('npm', ['run', 'build', '--silent'], { quiet: true }));
@@ -53,16 +62,22 @@ export function ensureBuilt() {
   utimesSync(stamp, started, started);
 }
 
+/**
+ * @param {string} path
+ * @returns {number} of the path and all that is in it, in milliseconds
+ */
 function newest(path) {
   if (!statSync(path).isDirectory()) return modified(path);
   const inside = readdirSync(path).map((name) => newest(join(path, name)));
   return Math.max(modified(path), ...inside);
 }
 
+/** @param {string} path */
 function modified(path) {
   return statSync(path).mtimeMs;
 }
 
+/** @param {number} status */
 function exitUnlessDone(status) {
   if (status !== 0) process.exit(status);
 }

@@ -33,6 +33,7 @@ for (const complaint of complaints) process.stdout.write(`${complaint}\n`);
 process.exitCode = complaints.length === 0 && counts.failed === 0 ? 0 : 1;
 process.stdout.write(`${summary(counts)}\n`);
 
+/** @param {string} path */
 function readResults(path) {
   try {
     return JSON.parse(readFileSync(path, 'utf8'));

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FakePackage, writeFakeMirror } from '../../../tests/support/fake-mirror.ts';
 import { cacheDirectory, GuestCache, type GuestCacheOptions } from './guest-cache.ts';
 import type { GuestDefinition } from './guest-catalogue.ts';
+import { silentProgress } from './progress.ts';
 
 const kernelBytes = Buffer.alloc(100_000, 'kernel');
 
@@ -140,6 +141,24 @@ describe('ensure', () => {
     await writeFile(leftOver, '');
     await cache.ensure('both');
     expect((await readdir(join(directory, 'cache', 'guests'))).sort()).toEqual(['both', 'kernel']);
+  });
+
+  it('makes a guest once when asked twice at once', async () => {
+    const cache = cacheWith();
+    const [one, two] = await Promise.all([cache.ensure('kernel'), cache.ensure('kernel')]);
+    expect(two).toEqual(one);
+  });
+
+  it('waits for another process that makes the same guest', async () => {
+    const finished = await cacheWith().ensure('kernel');
+    const others = join(directory, 'cache', 'guests', `kernel.tmp-${process.ppid}`);
+    await writeFile(others, '');
+    const notes: string[] = [];
+    const progress = { ...silentProgress, note: (message: string) => notes.push(message) };
+    const waiting = cacheWith({ ...offline, progress }).ensure('kernel');
+    await expect.poll(() => notes).toEqual(['waiting for another powervisor that makes the guest kernel']);
+    await rm(others);
+    expect(await waiting).toEqual(finished);
   });
 
   it('does not build unasked', async () => {

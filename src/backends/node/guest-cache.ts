@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { PowervisorError, UsageError } from '../../util/errors.ts';
 import { busyboxTemplate, makeBusyboxInitramfs } from './busybox-initramfs.ts';
@@ -70,6 +71,9 @@ interface MadeGuest {
   readonly files: Partial<Record<GuestRole, Uint8Array>>;
 }
 
+const workingSuffix = '.tmp-';
+const pollMs = 500;
+
 const fileNames: Record<GuestRole, string> = {
   kernel: 'vmlinux',
   initrd: 'initrd',
@@ -93,6 +97,7 @@ export class GuestCache {
   private readonly options: GuestCacheOptions;
   private readonly progress: Progress;
   private readonly catalogue: readonly GuestDefinition[];
+  private readonly making = new Map<string, Promise<CachedGuest>>();
   private readonly repositories = new Map<string, Promise<DebianRepository>>();
 
   constructor(options: GuestCacheOptions) {
@@ -129,6 +134,14 @@ export class GuestCache {
    * `build`, since that takes minutes; without, a PowervisorError says how to ask for it.
    */
   async ensure(name: string, how: { build?: boolean; force?: boolean } = {}): Promise<CachedGuest> {
+    const before = this.making.get(name)?.catch(() => {});
+    const result = Promise.resolve(before).then(() => this.ensureNow(name, how));
+    this.making.set(name, result);
+    return result;
+  }
+
+  private async ensureNow(name: string, how: { build?: boolean; force?: boolean }): Promise<CachedGuest> {
+    if (how.force !== true) await this.waitForOthers(name);
     const { definition, state, guest } = await this.status(name);
     if (guest !== undefined && how.force !== true) return guest;
     if (definition.recipe.kind === 'linux-build') {
@@ -177,7 +190,7 @@ export class GuestCache {
     const final = this.guestDirectory(definition.name);
     const parent = join(this.directory, 'guests');
     await this.prepareDirectory(parent, definition.name);
-    const working = `${final}.tmp-${process.pid}`;
+    const working = `${final}${workingSuffix}${process.pid}`;
     try {
       await mkdir(working, { recursive: true });
       const made = await this.run(definition.recipe, working);
@@ -199,12 +212,23 @@ export class GuestCache {
     }
   }
 
+  /** Another process that makes the same guest right now saves us the work. */
+  private async waitForOthers(name: string): Promise<void> {
+    const isBusy = async () => {
+      const entries = await readdir(join(this.directory, 'guests')).catch(() => []);
+      return entries.some((entry) => isAliveOther(workingOwner(entry, name)));
+    };
+    if (!(await isBusy())) return;
+    this.progress.note(`waiting for another powervisor that makes the guest ${name}`);
+    while (await isBusy()) await sleep(pollMs, undefined, { signal: this.options.signal });
+  }
+
   /** Removes what runs that were killed left behind. */
   private async prepareDirectory(parent: string, name: string): Promise<void> {
     try {
       await mkdir(parent, { recursive: true });
       for (const entry of await readdir(parent)) {
-        const owner = entry.startsWith(`${name}.tmp-`) ? Number(entry.split('-').pop()) : undefined;
+        const owner = workingOwner(entry, name);
         if (owner !== undefined && !isAlive(owner)) await rm(join(parent, entry), { recursive: true, force: true });
       }
     } catch (cause) {
@@ -338,6 +362,16 @@ function isManifest(value: unknown): value is Manifest {
     typeof manifest.files === 'object' &&
     manifest.files !== null
   );
+}
+
+/** The process that works in a folder of the cache, if it is a folder to make `guest` in. */
+function workingOwner(entry: string, guest: string): number | undefined {
+  const prefix = `${guest}${workingSuffix}`;
+  return entry.startsWith(prefix) ? Number(entry.slice(prefix.length)) : undefined;
+}
+
+function isAliveOther(owner: number | undefined): boolean {
+  return owner !== undefined && owner !== process.pid && isAlive(owner);
 }
 
 function isAlive(processId: number): boolean {
