@@ -47,6 +47,19 @@ describe('interpreter', () => {
     expect(core.vcpus[0].get64('gpr', 3)).toBe(253n);
   });
 
+  it('goes on from the end of a page when its budget ends there, on odd and even pages', () => {
+    for (const page of [0x3000, 0x4000]) {
+      const core = coreWith(
+        [word('addi', { rt: 3, ra: 3, si: 1 }), word('addi', { rt: 3, ra: 3, si: 2 })],
+        page + 0xffc,
+      );
+      core.run(0, 1, 0n);
+      expect(core.vcpus[0].get64('nia')).toBe(BigInt(page + 0x1000));
+      core.run(0, 1, 0n);
+      expect(core.vcpus[0].get64('gpr', 3)).toBe(3n);
+    }
+  });
+
   it('takes a program interrupt for an illegal word, with its address and cause', () => {
     const core = coreWith([0]);
     core.run(0, 1, 0n);

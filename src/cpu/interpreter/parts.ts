@@ -22,10 +22,10 @@ export interface InterpreterParts {
   readonly hostCallNumber: (call: HostCall) => number;
 }
 
-/** Address of the instruction in slot `ip`. */
+/** Address of the instruction in slot `ip`; the slot behind a page stands for the first word of the next one. */
 export function addressOf(fn: FunctionBuilder, pageEa: GlobalRef, ip: I32): I64 {
   const offset = ip.and(DECODED_PAGE_STRIDE - 1).shrU(1);
-  return (fn.getGlobal(pageEa) as I64).or(offset.extendU());
+  return (fn.getGlobal(pageEa) as I64).add(offset.extendU());
 }
 
 /** Decoded page that slot `ip` is in. */
