@@ -1,11 +1,9 @@
 // `--kernel` and `--initrd`: a path, or `guest:NAME` for a file of a named guest.
 
 import { readFile } from 'node:fs/promises';
-import { decompress } from '../backends/node/decompress.ts';
 import type { GuestCache } from '../backends/node/guest-cache.ts';
 import type { GuestRole } from '../backends/node/guest-catalogue.ts';
 import { PowervisorError, UsageError } from '../util/errors.ts';
-import { limits } from './limits.ts';
 
 const guestPrefix = 'guest:';
 
@@ -21,16 +19,7 @@ export async function resolveGuestFile(value: string, role: GuestRole, cache: Gu
   return guest.files[role]!.path;
 }
 
-/** The bytes of a kernel; one that is gzip, xz or Zstandard as a whole is unpacked. */
-export async function readKernel(path: string): Promise<Uint8Array> {
-  return decompress(await readInput(path, 'kernel'), `The kernel ${path}`, limits.kernelBytes);
-}
-
-/** An initrd goes to the guest as it is, which unpacks it itself. */
-export function readInitrd(path: string): Promise<Uint8Array> {
-  return readInput(path, 'initrd');
-}
-
+/** The bytes of a file; `what` says in a message what it was to be. */
 export async function readInput(path: string, what: string): Promise<Uint8Array> {
   try {
     return await readFile(path);

@@ -1,12 +1,12 @@
 // What the command line accepts before the machine is asked.
 
+import { MAX_RAM_BYTES, MAX_VCPUS } from '../cpu/state/memory-map.ts';
+
 export const mebibyte = 1 << 20;
 
 export const limits = {
-  memoryBytes: { min: 64 * mebibyte, max: 3584 * mebibyte, multipleOf: mebibyte, preset: 1024 * mebibyte },
-  cpus: { min: 1, max: 16, preset: 1 },
-  /** What a compressed kernel or initrd may unpack to. */
-  kernelBytes: 1024 * mebibyte,
+  memoryBytes: { min: 64 * mebibyte, max: MAX_RAM_BYTES, multipleOf: mebibyte, preset: 1024 * mebibyte },
+  cpus: { min: 1, max: MAX_VCPUS, preset: 1 },
 } as const;
 
 /** Exit statuses of the command. Ended by signal N: 128 + N, as shells count. */

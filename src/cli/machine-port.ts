@@ -1,30 +1,14 @@
-// What `powervisor run` uses of a machine: a subset of `Machine`, so that tests can run the command with another.
+// What `powervisor run` uses of a machine, so that tests can run the command with another.
 
-import type { ClockMode } from './option-values.ts';
+import type { Machine, MachineConfiguration } from '../machine/machine.ts';
 
-export interface MachineConfiguration {
-  readonly kernel: Uint8Array;
-  readonly initrd?: Uint8Array;
-  readonly append?: string;
-  readonly memoryBytes: number;
-  readonly cpus: number;
-  readonly clock: ClockMode;
-  readonly seed?: number;
-  readonly trace?: string[];
-}
+export type { MachineConfiguration, RunOutcome } from '../machine/machine.ts';
 
-export interface RunOutcome {
-  readonly reason: 'power-off' | 'reboot-limit' | 'panic' | 'timeout' | 'stopped' | 'error';
-  readonly message?: string;
-}
-
-export interface RunnableMachine {
-  readonly console: { write(bytes: Uint8Array): void };
-  onConsole(listener: (bytes: Uint8Array) => void): void;
+export type RunnableMachine = Pick<Machine, 'onConsole' | 'closeInput' | 'run' | typeof Symbol.asyncDispose> & {
+  readonly console: Pick<Machine['console'], 'write'>;
+  /** Throws a UsageError for a category that does not exist. */
   events(): AsyncIterable<unknown>;
-  run(options: { timeoutMs?: number; signal?: AbortSignal }): Promise<RunOutcome>;
   report(): object;
-  [Symbol.asyncDispose](): Promise<void>;
-}
+};
 
 export type CreateMachine = (configuration: MachineConfiguration) => Promise<RunnableMachine>;

@@ -1,6 +1,7 @@
 // Option values as people write them, turned into checked values. Each function throws a UsageError of one sentence
 // that names the option and what it takes.
 
+import type { ClockMode } from '../machine/time.ts';
 import { UsageError } from '../util/errors.ts';
 import { limits, mebibyte } from './limits.ts';
 
@@ -39,8 +40,6 @@ export function parseSeed(text: string): number {
   if (value <= 0xffff_ffff) return value;
   throw usage(`--seed takes a number from 0 to 4294967295, not "${text}".`);
 }
-
-export type ClockMode = 'virtual' | 'host';
 
 export function parseClock(text: string): ClockMode {
   if (text === 'virtual' || text === 'host') return text;

@@ -72,11 +72,6 @@ describe('the machine', () => {
     expect((await run([], powerOff, fakeHost({ terminal: true }))).machine.configuration.clock).toBe('host');
   });
 
-  it('is handed a packed kernel unpacked', async () => {
-    await writeFile(kernel, gzipSync('the kernel'));
-    expect(Buffer.from((await run([])).machine.configuration.kernel).toString()).toBe('the kernel');
-  });
-
   it('is disposed once, however the run ends', async () => {
     expect((await run([])).machine.disposed).toBe(1);
     expect((await run([], { failure: new Error('broken') })).machine.disposed).toBe(1);
@@ -88,7 +83,6 @@ describe('exit status', () => {
     ['power-off', 0, ''],
     ['panic', 3, 'powervisor: the guest panicked: why\n'],
     ['timeout', 124, 'powervisor: the time given by --timeout is over: why\n'],
-    ['reboot-limit', 1, 'powervisor: the guest restarted too often: why\n'],
     ['error', 1, 'powervisor: the machine cannot go on: why\n'],
   ] as const)('of %s is %i', async (reason, expected, message) => {
     const { status, host } = await run([], { outcome: { reason, message: 'why' } });
@@ -205,7 +199,42 @@ describe('the console through a pipe', () => {
   it('sends nothing with --no-console-input', async () => {
     const host = fakeHost();
     host.stdin.end('ls\n');
-    expect((await run(['--no-console-input'], powerOff, host)).machine.typed).toBe('');
+    expect((await run(['--no-console-input'], powerOff, host)).machine).toMatchObject({ typed: '', inputClosed: true });
+  });
+
+  it('tells the machine of the end of the input, and not before', async () => {
+    const host = fakeHost();
+    const { machine } = await run([], { ...powerOff, onRun: () => host.stdin.write('ls\n') }, host);
+    expect(machine).toMatchObject({ typed: 'ls\n', inputClosed: false });
+    const ended = fakeHost();
+    ended.stdin.end('ls\n');
+    expect((await run([], powerOff, ended)).machine).toMatchObject({ typed: 'ls\n', inputClosed: true });
+  });
+
+  it('waits for a guest that reads slowly', async () => {
+    const host = fakeHost();
+    const typed: string[] = [];
+    const { status, machine } = await run(
+      [],
+      {
+        onRun: (slow) => {
+          slow.capacity = 3;
+          host.stdin.write('abcdefgh');
+          host.stdin.end('ijk');
+          const reading = setInterval(() => {
+            typed.push(`${slow.typed} ${slow.inputClosed}`);
+            slow.capacity = 3;
+            if (!slow.inputClosed) return;
+            clearInterval(reading);
+            host.signal('SIGINT');
+          }, 15);
+        },
+      },
+      host,
+    );
+    expect(status).toBe(130);
+    expect(machine.typed).toBe('abcdefghijk');
+    expect(typed[0]).toBe('abc false');
   });
 
   it('ends the run when nobody reads it any more', async () => {
@@ -259,8 +288,20 @@ describe('the console on a terminal', () => {
   });
 });
 
+it('--trace with an unknown category is wrong usage', async () => {
+  const report = join(directory, 'report.json');
+  const { status, host, machine } = await run(['--trace', 'nonsense', '--report', report]);
+  expect(status).toBe(2);
+  expect(host.errors()).toBe('powervisor: There are no such events.\n');
+  expect(machine.disposed).toBe(1);
+  expect(JSON.parse(await readFile(report, 'utf8')).exitStatus).toBe(2);
+});
+
 it('--trace prints events on standard error, one a line', async () => {
-  const events = [{ kind: 'hcall', token: 0x1an }, { kind: 'exit' }];
+  const events = [
+    { kind: 'hcall', token: 0x1an },
+    { kind: 'console', bytes: Uint8Array.of(0x68, 0x69) },
+  ];
   const { host } = await run(['--trace', 'hcall'], { ...powerOff, events });
-  expect(host.errors()).toBe('{"kind":"hcall","token":"0x1a"}\n{"kind":"exit"}\n');
+  expect(host.errors()).toBe('{"kind":"hcall","token":"0x1a"}\n{"kind":"console","bytes":"hi"}\n');
 });

@@ -4,20 +4,13 @@
 import { open, writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { GuestCache } from '../backends/node/guest-cache.ts';
-import { PowervisorError } from '../util/errors.ts';
-import { fileProblem, readInitrd, readKernel, resolveGuestFile } from './guest-file.ts';
+import type { ClockMode } from '../machine/time.ts';
+import { PowervisorError, UsageError } from '../util/errors.ts';
+import { fileProblem, readInput, resolveGuestFile } from './guest-file.ts';
 import { type CliHost, type StopSignal, say, stopSignalNumber } from './host.ts';
 import { exitStatus, limits } from './limits.ts';
 import type { CreateMachine, RunnableMachine, RunOutcome } from './machine-port.ts';
-import {
-  type ClockMode,
-  parseClock,
-  parseCpus,
-  parseMemory,
-  parseSeed,
-  parseTimeout,
-  parseTrace,
-} from './option-values.ts';
+import { parseClock, parseCpus, parseMemory, parseSeed, parseTimeout, parseTrace } from './option-values.ts';
 import { attachConsole } from './terminal-console.ts';
 
 export interface RunOptions {
@@ -82,6 +75,7 @@ export async function run(options: RunOptions, context: RunContext): Promise<num
   let machine: RunnableMachine | undefined;
   try {
     machine = await createMachine(options, context);
+    if (options.trace !== undefined) void printEvents(machine.events(), host);
     const end = await runMachine(machine, options, host);
     if (options.report !== undefined) await writeReport(options.report, context, end, machine.report());
     explain(end, host);
@@ -106,8 +100,9 @@ async function createMachine(options: RunOptions, context: RunContext): Promise<
   const initrdPath = options.initrd === undefined ? undefined : await resolveGuestFile(options.initrd, 'initrd', cache);
   const interactive = host.stdin.isTTY === true && host.stdout.isTTY === true;
   return context.createMachine({
-    kernel: await readKernel(kernelPath),
-    initrd: initrdPath === undefined ? undefined : await readInitrd(initrdPath),
+    kernel: await readInput(kernelPath, 'kernel'),
+    kernelName: options.kernel,
+    initrd: initrdPath === undefined ? undefined : await readInput(initrdPath, 'initrd'),
     append: options.append,
     memoryBytes: options.memory,
     cpus: options.smp,
@@ -131,7 +126,6 @@ async function runMachine(machine: RunnableMachine, options: RunOptions, host: C
     onOutputClosed: () => stopWith(exitStatus.hostError),
   });
   try {
-    if (options.trace !== undefined) void printEvents(machine, host);
     const outcome = await machine.run({ timeoutMs: options.timeout, signal: stop.signal });
     return { outcome, status: statusOf(outcome, stopStatus) };
   } finally {
@@ -150,7 +144,6 @@ function statusOf(outcome: RunOutcome, stopStatus: number): number {
       return exitStatus.timeout;
     case 'stopped':
       return stopStatus;
-    case 'reboot-limit':
     case 'error':
       return exitStatus.hostError;
   }
@@ -161,7 +154,6 @@ const endings: Record<RunOutcome['reason'], string | undefined> = {
   panic: 'the guest panicked',
   timeout: 'the time given by --timeout is over',
   stopped: 'stopped',
-  'reboot-limit': 'the guest restarted too often',
   error: 'the machine cannot go on',
 };
 
@@ -171,13 +163,16 @@ function explain({ outcome }: RunEnd, host: CliHost): void {
   say(host, outcome.message === undefined ? `${ending}.` : `${ending}: ${outcome.message}`);
 }
 
-/** One event a line. What is no JSON by itself, like bigint, is printed in hexadecimal. */
-async function printEvents(machine: RunnableMachine, host: CliHost): Promise<void> {
-  for await (const event of machine.events()) host.stderr.write(`${toJson(event)}\n`);
+/** One event a line. Numbers of 64 bits are printed in hexadecimal, bytes as text. */
+async function printEvents(events: AsyncIterable<unknown>, host: CliHost): Promise<void> {
+  for await (const event of events) host.stderr.write(`${toJson(event)}\n`);
 }
 
 function toJson(value: unknown, indent?: number): string {
-  const plain = (_key: string, each: unknown) => (typeof each === 'bigint' ? `0x${each.toString(16)}` : each);
+  const plain = (_key: string, each: unknown) => {
+    if (typeof each === 'bigint') return `0x${each.toString(16)}`;
+    return each instanceof Uint8Array ? Buffer.from(each).toString('latin1') : each;
+  };
   return JSON.stringify(value, plain, indent);
 }
 
@@ -192,11 +187,12 @@ async function requireWritable(path: string): Promise<void> {
 
 function errorEnd(error: unknown): RunEnd {
   const message = error instanceof Error ? error.message : String(error);
-  return { status: exitStatus.hostError, outcome: { reason: 'error', message } };
+  const status = error instanceof UsageError ? exitStatus.usage : exitStatus.hostError;
+  return { status, outcome: { reason: 'error', message } };
 }
 
 async function writeReport(path: string, context: RunContext, end: RunEnd, report: object = {}): Promise<void> {
-  const whole = { version: context.version, outcome: end.outcome, exitStatus: end.status, ...report };
+  const whole = { version: context.version, ...report, outcome: end.outcome, exitStatus: end.status };
   try {
     await writeFile(path, `${toJson(whole, 2)}\n`);
   } catch (cause) {

@@ -19,14 +19,12 @@ export function attachConsole(host: CliHost, machine: RunnableMachine, options: 
   const { stdin, stdout } = host;
   const onOutputError = () => options.onOutputClosed();
   stdout.on('error', onOutputError);
-  let connected = true;
-  machine.onConsole((bytes) => {
-    if (connected) stdout.write(bytes);
-  });
-  const detachInput = options.input ? attachInput(host, machine, options.onQuit) : () => {};
+  const stopOutput = machine.onConsole((bytes) => stdout.write(bytes));
+  const stopInput = options.input ? attachInput(host, machine, options.onQuit) : undefined;
+  if (stopInput === undefined) machine.closeInput();
   return () => {
-    connected = false;
-    detachInput();
+    stopOutput();
+    stopInput?.();
     stdin.pause();
     stdout.off('error', onOutputError);
   };
@@ -35,33 +33,80 @@ export function attachConsole(host: CliHost, machine: RunnableMachine, options: 
 function attachInput(host: CliHost, machine: RunnableMachine, onQuit: () => void): () => void {
   const { stdin } = host;
   const raw = stdin.isTTY === true && stdin.setRawMode !== undefined;
+  const queue = new InputQueue(machine, raw ? undefined : stdin);
   const typing = new ConsoleEscape();
   const onData = (typed: Buffer) => {
     if (!raw) {
-      machine.console.write(typed);
+      queue.add(typed);
       return;
     }
     const { send, commands } = typing.feed(typed);
-    if (send.length > 0) machine.console.write(send);
+    queue.add(send);
     for (const command of commands) {
       if (command === 'quit') onQuit();
       else host.stderr.write(`\n${escapeHelp}\n`);
     }
   };
-  const ignore = () => {}; // a standard input that cannot be read is one without input
+  // A standard input that cannot be read is one that has ended.
+  const onEnd = () => queue.end();
   const restore = () => {
     if (raw) stdin.setRawMode?.(false);
   };
   const forgetExit = host.onExit(restore);
-  stdin.on('error', ignore);
   if (raw) {
     stdin.setRawMode?.(true);
     say(host, "the terminal is the guest's console; Ctrl-A x leaves, Ctrl-A h helps");
   }
-  stdin.on('data', onData);
+  stdin.on('error', onEnd).on('end', onEnd).on('data', onData);
   return () => {
-    stdin.off('data', onData);
+    stdin.off('error', onEnd).off('end', onEnd).off('data', onData);
+    queue.close();
     restore();
     forgetExit();
   };
+}
+
+const retryMs = 10;
+
+/** Hands input to the machine as fast as it takes it. */
+class InputQueue {
+  private readonly machine: RunnableMachine;
+  /** Is held back when it sends more; a keyboard is not, for the escape key must be heard. */
+  private readonly source: CliHost['stdin'] | undefined;
+  private waiting: Uint8Array = new Uint8Array(0);
+  private timer: NodeJS.Timeout | undefined;
+  private ended = false;
+
+  constructor(machine: RunnableMachine, source: CliHost['stdin'] | undefined) {
+    this.machine = machine;
+    this.source = source;
+  }
+
+  add(bytes: Uint8Array): void {
+    this.waiting = this.waiting.length === 0 ? bytes : Buffer.concat([this.waiting, bytes]);
+    this.pass();
+  }
+
+  /** Nothing more comes; what waits still goes to the machine. */
+  end(): void {
+    this.ended = true;
+    this.pass();
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
+  }
+
+  private pass(): void {
+    clearTimeout(this.timer);
+    if (this.waiting.length > 0) this.waiting = this.waiting.subarray(this.machine.console.write(this.waiting));
+    if (this.waiting.length > 0) {
+      this.source?.pause();
+      this.timer = setTimeout(() => this.pass(), retryMs);
+    } else if (this.ended) {
+      this.machine.closeInput();
+    } else {
+      this.source?.resume();
+    }
+  }
 }

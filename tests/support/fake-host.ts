@@ -1,8 +1,10 @@
 // A process and a machine that the tests of the command line hold in their hands.
 
-import { PassThrough } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import type { CliHost, StopSignal } from '../../src/cli/host.ts';
 import type { MachineConfiguration, RunnableMachine, RunOutcome } from '../../src/cli/machine-port.ts';
+import type { AbortSignalLike } from '../../src/machine/machine.ts';
+import { UsageError } from '../../src/util/errors.ts';
 
 export interface FakeHost extends CliHost {
   readonly stdin: PassThrough & { isTTY?: boolean; setRawMode(raw: boolean): void };
@@ -81,10 +83,13 @@ export interface FakeMachineScript {
 export class FakeMachine implements RunnableMachine {
   readonly configuration: MachineConfiguration;
   typed = '';
+  inputClosed = false;
+  /** How many bytes the console takes until `typed` is emptied. */
+  capacity = Number.POSITIVE_INFINITY;
   timeoutMs: number | undefined;
   disposed = 0;
   private readonly script: FakeMachineScript;
-  private readonly listeners: ((bytes: Uint8Array) => void)[] = [];
+  private readonly listeners = new Set<(bytes: Uint8Array) => void>();
 
   constructor(configuration: MachineConfiguration, script: FakeMachineScript) {
     this.configuration = configuration;
@@ -93,26 +98,35 @@ export class FakeMachine implements RunnableMachine {
 
   readonly console = {
     write: (bytes: Uint8Array) => {
-      this.typed += Buffer.from(bytes).toString('latin1');
+      const taken = Math.min(bytes.length, this.capacity);
+      this.capacity -= taken;
+      this.typed += Buffer.from(bytes.subarray(0, taken)).toString('latin1');
+      return taken;
     },
   };
 
-  onConsole(listener: (bytes: Uint8Array) => void): void {
-    this.listeners.push(listener);
+  onConsole(listener: (bytes: Uint8Array) => void): () => boolean {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  closeInput(): void {
+    this.inputClosed = true;
   }
 
   print(text: string): void {
     for (const listener of this.listeners) listener(Buffer.from(text, 'latin1'));
   }
 
-  async *events(): AsyncIterable<unknown> {
-    yield* this.script.events ?? [];
+  events(): AsyncIterable<unknown> {
+    if (this.configuration.trace?.includes('nonsense')) throw new UsageError('trace', 'There are no such events.');
+    return Readable.from(this.script.events ?? []);
   }
 
-  async run(options: { timeoutMs?: number; signal?: AbortSignal }): Promise<RunOutcome> {
+  async run(options: { timeoutMs?: number; signal?: AbortSignalLike }): Promise<RunOutcome> {
     this.timeoutMs = options.timeoutMs;
     const stopped = new Promise<RunOutcome>((resolve) => {
-      options.signal?.addEventListener('abort', () => resolve({ reason: 'stopped' }), { once: true });
+      options.signal?.addEventListener('abort', () => resolve({ reason: 'stopped' }));
     });
     this.print(this.script.greeting ?? '');
     this.script.onRun?.(this);
