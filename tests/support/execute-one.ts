@@ -5,9 +5,10 @@ import { encodeFields } from '../../src/cpu/isa/decode.ts';
 import { instruction } from '../../src/cpu/isa/table.ts';
 import { semantics } from '../../src/cpu/semantics/index.ts';
 import { MSR } from '../../src/cpu/state/msr.ts';
+import { randomWords } from './random.ts';
 
-/** Where operands of storage accesses may stand: everything below is zero. */
-export const RAM_BYTES = 1 << 20;
+/** Size of memory, from address 0; it is zero where the setup says nothing else. */
+export const RAM_BYTES = 0x2_0000;
 const CODE = 0x100;
 
 let core: CpuCore | undefined;
@@ -33,7 +34,7 @@ export interface Result {
 }
 
 /** Executes `op` with its `fields` once; throws if it was not completed. */
-export function execute(op: string, fields: Record<string, number>, setup: Setup = {}): Result {
+export function execute(op: string, fields: Readonly<Record<string, number>>, setup: Setup = {}): Result {
   core ??= new CpuCore({ semantics, ramBytes: RAM_BYTES, cpus: 1 });
   const vcpu = core.vcpus[0];
   vcpu.clear();
@@ -70,6 +71,12 @@ export function execute(op: string, fields: Record<string, number>, setup: Setup
   };
 }
 
+/** Those of `fields` that the instruction has, for calls of several instructions with different operands. */
+export function operandsOf(op: string, fields: Readonly<Record<string, number>>): Record<string, number> {
+  const known = instruction(op).fields;
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => known.has(name)));
+}
+
 /** Elements of a vector, `bits` wide, in the ISA's order. */
 export function elements(vector: bigint, bits: number): bigint[] {
   const out: bigint[] = [];
@@ -83,4 +90,21 @@ export function fromElements(list: readonly bigint[], bits: number): bigint {
 /** The vector of 16 bytes in the ISA's order. */
 export function fromBytes(bytes: readonly number[]): bigint {
   return fromElements(bytes.map(BigInt), 8);
+}
+
+/** Endless 128-bit vectors whose elements of 8 to 64 bits often lie at an edge of their range; the same seed, the same ones. */
+export function randomVectors(seed: number): () => bigint {
+  const next = randomWords(seed);
+  const edges = [0n, 1n, 2n, -1n, -2n];
+  return () => {
+    const bits = 8 << (next() % 4);
+    const top = 1n << BigInt(bits - 1);
+    const list = Array.from({ length: 128 / bits }, () => {
+      const random = (BigInt(next()) << 32n) | BigInt(next());
+      const kind = next() % 16;
+      if (kind < 5) return edges[kind];
+      return kind === 5 ? top : kind === 6 ? top - 1n : kind === 7 ? BigInt(next() % 32) : random;
+    });
+    return fromElements(list, bits);
+  };
 }
