@@ -18,6 +18,8 @@ export interface HostView {
   readonly sizeBytes: number;
   contains(gra: number, lenBytes: number): boolean;
   read(gra: number, lenBytes: number, origin: AccessOrigin): Uint8Array<ArrayBuffer>;
+  /** Copies `target.length` bytes of memory into `target`. */
+  readInto(gra: number, target: Uint8Array, origin: AccessOrigin): void;
   write(gra: number, source: Uint8Array, origin: AccessOrigin): void;
   fill(gra: number, lenBytes: number, value: number, origin: AccessOrigin): void;
   loadU8(gra: number, origin: AccessOrigin): number;
@@ -47,6 +49,9 @@ export class NormalHostView implements HostView {
   }
   read(gra: number, lenBytes: number): Uint8Array<ArrayBuffer> {
     return this.memory.read(gra, lenBytes);
+  }
+  readInto(gra: number, target: Uint8Array): void {
+    this.memory.readInto(gra, target);
   }
   write(gra: number, source: Uint8Array): void {
     this.memory.write(gra, source);
