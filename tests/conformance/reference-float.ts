@@ -37,7 +37,7 @@ export const infinity = (negative: boolean): Float => ({ kind: 'infinity', negat
 /** The NaN that an invalid operation makes: positive, quiet, no payload. */
 export const defaultNaN: Float = { kind: 'quiet', negative: false, m: 1n << 51n, e: 0, format: double };
 
-export const isNaN = (x: Float): boolean => x.kind === 'quiet' || x.kind === 'signalling';
+export const isNan = (x: Float): boolean => x.kind === 'quiet' || x.kind === 'signalling';
 
 export function decodeFloat(bits: bigint, f: Format): Float {
   const fractionBits = BigInt(f.precision - 1);
@@ -73,7 +73,7 @@ export function encodeFloat(x: Float, f: Format): bigint | undefined {
   const top = ((1n << BigInt(f.exponentBits)) - 1n) << fractionBits;
   if (x.kind === 'zero') return sign;
   if (x.kind === 'infinity') return sign | top;
-  if (isNaN(x)) {
+  if (isNan(x)) {
     const shift = BigInt(f.precision - x.format.precision);
     const payload = shift >= 0n ? x.m << shift : x.m >> -shift;
     return sign | top | payload | (1n << (fractionBits - 1n));

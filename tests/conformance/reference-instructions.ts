@@ -15,7 +15,7 @@ import {
   fusedOf,
   half,
   infinity,
-  isNaN,
+  isNan,
   productOf,
   quad,
   quotientOf,
@@ -147,7 +147,7 @@ function rounded(cx: Context, exact: Exact, f: Format, mode: number, negate = fa
 /** The first NaN in order of preference, quieted; raises VXSNAN for any signalling one. */
 function nanAmong(cx: Context, ...operands: Float[]): Float | undefined {
   if (operands.some((x) => x.kind === 'signalling')) cx.flags |= bit.VXSNAN;
-  return operands.find(isNaN);
+  return operands.find(isNan);
 }
 
 function invalid(cx: Context, flag: number): Result {
@@ -212,7 +212,7 @@ function fused(
   f: Format,
   mode: number,
 ): Result {
-  if (!isNaN(a) && !isNaN(b)) {
+  if (!isNan(a) && !isNan(b)) {
     const product = [a.kind, b.kind];
     if (product.includes('infinity') && product.includes('zero')) cx.flags |= bit.VXIMZ;
   }
@@ -264,7 +264,7 @@ function toInteger(
   const high = (1n << BigInt(signed ? bits - 1 : bits)) - 1n;
   const none = { inexact: false, increased: false };
   const wrap = (value: bigint) => BigInt.asUintN(bits, value);
-  if (isNaN(a)) {
+  if (isNan(a)) {
     cx.flags |= bit.VXCVI | (a.kind === 'signalling' ? bit.VXSNAN : 0);
     return { bits: wrap(low), ...none };
   }
@@ -290,9 +290,9 @@ function fromInteger(cx: Context, bits: bigint, width: number, signed: boolean, 
 }
 
 /** FPRF of a value as a number of format `f`, in place. */
-function resultClass(x: Float, f: Format): number {
+export function resultClass(x: Float, f: Format): number {
   const sign = x.negative;
-  if (isNaN(x)) return 0x11000;
+  if (isNan(x)) return 0x11000;
   if (x.kind === 'infinity') return sign ? 0x09000 : 0x05000;
   if (x.kind === 'zero') return sign ? 0x12000 : 0x02000;
   const exponent = x.e + x.m.toString(2).length - 1;
@@ -350,7 +350,7 @@ function deliverDouble(cx: Context, r: Result, f: Format): void {
   deliver(cx, r, f, (value) => {
     let bits = encodeFloat(value, double);
     if (bits === undefined) bits = 0n;
-    else if (f === single && isNaN(value)) bits &= ~0x1fff_ffffn;
+    else if (f === single && isNan(value)) bits &= ~0x1fff_ffffn;
     setDoubleword(cx.after, target(cx), 0, bits);
     setDoubleword(cx.after, target(cx), 1, 0n);
     if (f === single && value.kind === 'finite') {
@@ -437,7 +437,7 @@ function arithmetic(cx: Context, name: string, f: Format, vector: boolean, mode:
 /** CR field and FPCC of a comparison: unordered is SO. */
 function compare(cx: Context, a: Float, b: Float, ordered: boolean): void {
   let code = 1;
-  if (isNaN(a) || isNaN(b)) {
+  if (isNan(a) || isNan(b)) {
     const signalling = a.kind === 'signalling' || b.kind === 'signalling';
     if (signalling) cx.flags |= bit.VXSNAN;
     if (ordered && (!signalling || !enabled(cx, bit.VE))) cx.flags |= bit.VXVC;
@@ -449,7 +449,7 @@ function compare(cx: Context, a: Float, b: Float, ordered: boolean): void {
 
 /** Whether `a` is equal to, greater than, or greater than or equal to `b`, raising what a comparison for it raises. */
 function relation(cx: Context, kind: string, a: Float, b: Float): boolean {
-  if (isNaN(a) || isNaN(b)) {
+  if (isNan(a) || isNan(b)) {
     const signalling = a.kind === 'signalling' || b.kind === 'signalling';
     if (signalling) cx.flags |= bit.VXSNAN;
     if (kind !== 'eq' && (!signalling || !enabled(cx, bit.VE))) cx.flags |= bit.VXVC;
@@ -464,10 +464,10 @@ function extreme(cx: Context, a: Float, b: Float, maximum: boolean): Float {
   if (a.kind === 'signalling' || b.kind === 'signalling') {
     cx.flags |= bit.VXSNAN;
     // A quiet NaN in A comes before a signalling one in B.
-    return isNaN(a) ? a : b;
+    return isNan(a) ? a : b;
   }
-  if (isNaN(a)) return isNaN(b) ? a : b;
-  if (isNaN(b)) return a;
+  if (isNan(a)) return isNan(b) ? a : b;
+  if (isNan(b)) return a;
   const order = compareFloats(a, b);
   if (order === 0 && a.kind === 'zero') return a.negative === maximum ? b : a;
   return (maximum ? order >= 0 : order <= 0) ? a : b;
@@ -614,7 +614,7 @@ function modelOf(op: string): Model | undefined {
       }
       const out = convert(cx, b, extended, mode);
       // The smallest normal is that of quad; a NaN keeps the payload that fits 64 bits.
-      if (isNaN(out.value)) out.value = { ...out.value, m: out.value.m & ~((1n << 49n) - 1n) };
+      if (isNan(out.value)) out.value = { ...out.value, m: out.value.m & ~((1n << 49n) - 1n) };
       deliverQuad(cx, out);
     };
   }
@@ -671,8 +671,8 @@ function modelOf(op: string): Model | undefined {
       else {
         if (a.kind === 'signalling' || b.kind === 'signalling') cx.flags |= bit.VXSNAN;
         let first: boolean;
-        if (type === 'j' && (isNaN(a) || isNaN(b))) first = isNaN(a);
-        else if (isNaN(a) || isNaN(b)) first = false;
+        if (type === 'j' && (isNan(a) || isNan(b))) first = isNan(a);
+        else if (isNan(a) || isNan(b)) first = false;
         else {
           const order = compareFloats(a, b);
           first = maximum ? order > 0 : order < 0;

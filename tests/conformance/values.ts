@@ -15,6 +15,7 @@ export type ValueType =
   | 'i64'
   | 'i128'
   | 'bcd'
+  | 'digits'
   | 'national'
   | 'zoned'
   | 'dfp'
@@ -25,6 +26,21 @@ export type ValueType =
   | 'any';
 
 const anyTypes: readonly ValueType[] = ['f64', 'f32', 'i8', 'i16', 'i32', 'i64', 'i128', 'f32in64', 'i8'];
+
+/** Types whose operands may be equal, or differ by sign or last place, and still be operands. */
+const repeatable: ReadonlySet<ValueType> = new Set([
+  'f64',
+  'f32in64',
+  'f32',
+  'f16',
+  'f128',
+  'i8',
+  'i16',
+  'i32',
+  'i64',
+  'i128',
+  'any',
+]);
 
 const f32 = new Float32Array(1);
 const f32bits = new Uint32Array(f32.buffer);
@@ -38,6 +54,8 @@ export class Values {
   w1 = 0;
   w2 = 0;
   w3 = 0;
+  /** PS of a decimal instruction: it decides which zones a zoned decimal has. */
+  preferredSign = false;
   private readonly random: Random;
   /** The operand generated before the current one: its float values attract the next ones (cancellation, halfway cases). */
   private readonly previous = new Int32Array(4);
@@ -272,7 +290,7 @@ export class Values {
     }
   }
 
-  private bcd(): void {
+  private bcd(signed: boolean): void {
     const { random } = this;
     const words = [0, 0, 0, 0];
     const digits = random.pick([0, 1, 3, 8, 15, 16, 30, 31, 31, 31]);
@@ -282,7 +300,7 @@ export class Values {
       words[3 - (digit >> 3)] |= value << ((digit & 7) * 4);
     }
     // Sign codes: C and F (A and E) plus, D (B) minus.
-    words[3] |= random.pick([0xc, 0xf, 0xd, 0xc, 0xf, 0xd, 0xa, 0xb, 0xe]);
+    words[3] |= signed ? random.pick([0xc, 0xf, 0xd, 0xc, 0xf, 0xd, 0xa, 0xb, 0xe]) : random.below(10);
     this.w0 = words[0];
     this.w1 = words[1];
     this.w2 = words[2];
@@ -300,7 +318,7 @@ export class Values {
 
   private zoned(): void {
     const { random } = this;
-    const zone = random.oneIn(2) ? 0x30 : 0xf0;
+    const zone = this.preferredSign ? 0xf0 : 0x30;
     const word = () => {
       let value = 0;
       for (let i = 0; i < 4; i++) value |= (zone | random.below(10)) << (8 * i);
@@ -334,7 +352,7 @@ export class Values {
     const { random, previous } = this;
     const attracted = this.previousType === type;
     // Equal operands, and operands that differ by sign or a few units in the last place, are worth having.
-    if (attracted && random.oneIn(10)) {
+    if (attracted && repeatable.has(type) && random.oneIn(10)) {
       const flip = random.oneIn(2) ? 0x80000000 : 0;
       const doubles = type === 'f64' || type === 'f32in64' || type === 'f128';
       this.w0 = previous[0] ^ flip;
@@ -424,7 +442,10 @@ export class Values {
         break;
       }
       case 'bcd':
-        this.bcd();
+        this.bcd(true);
+        break;
+      case 'digits':
+        this.bcd(false);
         break;
       case 'national':
         this.national();

@@ -19,6 +19,7 @@ import type { Instruction } from '../../src/cpu/isa/table.ts';
 import { instruction } from '../../src/cpu/isa/table.ts';
 import { codeEa, windowBytes, windowEa } from '../support/cpu-under-test.ts';
 import { Random } from './random.ts';
+import { estimatePrecision } from './reference-rules.ts';
 import { SlotState, slot, slotCount, windowSlots } from './state.ts';
 import type { ValueType } from './values.ts';
 import { Values } from './values.ts';
@@ -117,6 +118,7 @@ function registerType(entry: Instruction, field: string): ValueType {
       return op === 'vcfux' || op === 'vcfsx' ? 'i32' : 'f32';
     case 'vmx-bcd':
       if (op.startsWith('vmul10')) return 'i128';
+      if (op === 'bcdus.' || op === 'bcdutrunc.') return 'digits';
       if (op === 'bcdcfn.' && field === 'vrb') return 'national';
       if (op === 'bcdcfz.' && field === 'vrb') return 'zoned';
       if (op === 'bcdcfsq.' && field === 'vrb') return 'i128';
@@ -390,6 +392,12 @@ class VectorMaker {
     const { op } = entry;
     const bytes = op === 'dcbz' ? 128 : storageBytes(entry);
     let ea = this.address(bytes, accessAlignment(op));
+    if (entry.class === 'atomic-mem' && fields.fc >= 24) {
+      // The neighbour that takes part lies in the same aligned 32 bytes.
+      const size = accessAlignment(op);
+      ea =
+        Math.max(windowEa, Math.min(windowEa + windowBytes - 32, ea & ~31)) + size * random.between(1, 32 / size - 2);
+    }
     // All of the 128 bytes that dcbz clears lie in the window, which begins at a multiple of 256.
     const { ra, rb } = fields;
     if (raAlone.has(op)) {
@@ -449,6 +457,7 @@ class VectorMaker {
   make(entry: Instruction, fields: Fields): void {
     const { random, values, out } = this;
     values.startSet();
+    values.preferredSign = fields.ps === 1;
     for (const [name, value] of Object.entries(fields)) {
       if (gprFields.has(name)) {
         this.randomGpr(value);
@@ -486,7 +495,10 @@ class VectorMaker {
     out.set(slot.cr, random.bits(), 0);
     out.set(slot.xer, random.bits() & 0xe00f_ffff, 0);
     if (fpscrClasses.test(entry.class)) {
-      out.set(slot.fpscr, randomFpscr(random), random.below(8));
+      let fpscr = randomFpscr(random);
+      // What an estimate does to XX is undefined: it is set already, and nothing depends on it.
+      if (estimatePrecision(entry.op) !== undefined) fpscr = (fpscr & ~0x68) | 0x8200_0000;
+      out.set(slot.fpscr, fpscr, random.below(8));
     }
     if (entry.class.startsWith('vmx')) out.set(slot.vscr, random.below(2) | (random.oneIn(3) ? 0x10000 : 0), 0);
     if (accessesStorage(entry)) {
@@ -499,7 +511,7 @@ class VectorMaker {
         if (random.oneIn(2)) out.set(slot.ctr, random.between(0, 2), 0);
         else {
           values.int64();
-          if (entry.op !== 'bcctr') out.set(slot.ctr, values.lo, values.hi);
+          out.set(slot.ctr, values.lo, values.hi);
         }
       }
     }
@@ -557,8 +569,15 @@ class VectorMaker {
       const count = random.oneIn(4) ? random.bits() & 0xffff : random.between(-34, 34) & 0xff;
       out.set(slot.vsr + 2 * (32 + fields.vra), (random.bits() & ~0xffff) | count, random.bits());
     }
-    if (op === 'setb' || op === 'mcrf') return;
-    if (op === 'lswx' || op === 'stswx') return;
+    if (op === 'cbcdtd') {
+      // Each half holds six decimal digits.
+      const digits = () => {
+        let value = 0;
+        for (let i = 0; i < 6; i++) value |= random.below(10) << (4 * i);
+        return value;
+      };
+      this.gpr(fields.rs, digits(), digits());
+    }
   }
 }
 

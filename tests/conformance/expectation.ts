@@ -1,0 +1,62 @@
+// From QEMU's answer to what the architecture says, and what of a state is not compared.
+
+import { fieldValue } from '../../src/cpu/isa/decode.ts';
+import type { Instruction } from '../../src/cpu/isa/table.ts';
+import { instruction } from '../../src/cpu/isa/table.ts';
+import { type MaskDifference, maskDifferences, type RuleDifference, ruleDifferences } from './known-differences.ts';
+import { execute, hasModel, type Undefined } from './reference-instructions.ts';
+import { SlotState, slot } from './state.ts';
+import { vsrNumber } from './vectors.ts';
+
+const nothing: Undefined = { fpscr: 0, target: false, cr6: false, cr1: false };
+
+/** The rules of one instruction. */
+export class Expectation {
+  readonly entry: Instruction;
+  private readonly rules: readonly RuleDifference[];
+  private readonly masks: readonly MaskDifference[];
+  readonly modelled: boolean;
+  /** The model's state of the latest vector prepared, if the instruction has a model. */
+  readonly model = new SlotState();
+  private undefinedBits = nothing;
+  private before = new SlotState();
+  private word = 0;
+
+  constructor(op: string) {
+    this.entry = instruction(op);
+    this.rules = ruleDifferences.filter((difference) => difference.ops(this.entry));
+    this.masks = maskDifferences.filter((difference) => difference.ops(this.entry));
+    this.modelled = hasModel(op);
+  }
+
+  /** Begins a vector: its instruction word and the state before. */
+  prepare(word: number, before: SlotState): void {
+    this.word = word;
+    this.before = before;
+    if (this.modelled) this.undefinedBits = execute(this.entry, word, before, this.model);
+  }
+
+  /** Makes QEMU's answer in `state` what the architecture says. */
+  correct(state: SlotState): void {
+    if (this.modelled) state.copyFrom(this.model);
+    for (const { rule } of this.rules) rule(this.entry, this.word, this.before, state);
+  }
+
+  /** Clears in `state` what the architecture leaves undefined. */
+  mask(state: SlotState): void {
+    for (const { clear } of this.masks) clear(this.entry, this.word, this.before, state);
+    if (!this.modelled) return;
+    const { fpscr, target, cr6, cr1 } = this.undefinedBits;
+    state.words[2 * slot.fpscr] &= ~fpscr;
+    if (cr6) state.cr = (state.cr & ~0xf0) >>> 0;
+    if (cr1) state.cr = (state.cr & ~0x0f00_0000) >>> 0;
+    if (!target) return;
+    for (const field of this.entry.fields.values()) {
+      if (!/t$/.test(field.name)) continue;
+      const register = vsrNumber(field.name, fieldValue(this.word, field));
+      if (register < 0) continue;
+      state.slots[slot.vsr + 2 * register] = 0n;
+      state.slots[slot.vsr + 2 * register + 1] = 0n;
+    }
+  }
+}
