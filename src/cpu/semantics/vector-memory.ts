@@ -5,7 +5,7 @@
 
 import type { FunctionBuilder, I32, I64, V128 } from '../../wasm/ir.ts';
 import type { Emitter, Semantics, SemanticsMap } from './emitter.ts';
-import { doubleToSingle, singleToDouble } from './fpu/convert.ts';
+import { doubleOfSingle, singleOfDouble } from './fpu/format.ts';
 import { constantLanes, element64, laneNumbers, lanesFrom, reverseElements, type Width } from './vector-elements.ts';
 
 /** (RA|0) + RB. */
@@ -68,8 +68,8 @@ function storeScalar(source: Operand, address: Address, bytes: Width, convert: (
 }
 const unchanged = (_s: Emitter, value: I64) => value;
 const signExtended = (_s: Emitter, value: I64) => value.extend32S();
-const toDouble = (s: Emitter, value: I64) => s.fn.call('i64', s.runtime(singleToDouble), [value.wrap()]);
-const toSingle = (s: Emitter, value: I64) => s.fn.call('i32', s.runtime(doubleToSingle), [value]).extendU();
+const toDouble = (_s: Emitter, value: I64) => doubleOfSingle(value.wrap());
+const toSingle = (_s: Emitter, value: I64) => singleOfDouble(value).extendU();
 
 /** The lane at which an element of `bytes` bytes at `ea` stands in the quadword that holds it. */
 function laneOf(s: Emitter, ea: I64, bytes: number): I32 {
