@@ -32,7 +32,8 @@ column names another source.
 
 "Registers" counts arguments and results from r4 up; the token is in r3, and so is the return code. "Function set" is
 the string in \`ibm,hypertas-functions\` that advertises the call. A call that is not served answers H_FUNCTION and is
-named in the counts; so does any token that is not in this table, by its number.
+named in the counts; so does any token that is not in this table, by its number. Other layers add calls of their own when
+a machine is put together, such as the private one behind the Open Firmware client interface.
 
 | Token | Name | Here | Registers | Function set | Source, or why not |
 |---|---|---|---|---|---|

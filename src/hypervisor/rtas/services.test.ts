@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Bench } from '../../../tests/support/hypervisor-fakes.ts';
+import { Bench, testMemory } from '../../../tests/support/hypervisor-fakes.ts';
 import { SHUTDOWN_LOG_BYTES } from './error-log.ts';
 import { rtasAreaBytes } from './layout.ts';
 
@@ -331,5 +331,21 @@ describe('system resets with a registered routine', () => {
     ]) {
       expect(bench.rtas('ibm,nmi-register', args)).toEqual([-3]);
     }
+  });
+
+  test('routines lie in the first 32 MiB, however much RAM there is', () => {
+    const view = testMemory(640);
+    const bench = new Bench(1, { view });
+    bench.hypervisor.setRtasArea(AREA);
+    const register = (gra: number) => {
+      const { token } = bench.hypervisor.rtas.services().find(({ name }) => name === 'ibm,nmi-register')!;
+      [token, 2, 1, gra, 0x1990, 7].forEach((cell, i) => {
+        view.storeU32BE(0x8000 + 4 * i, cell);
+      });
+      bench.hcall(0xf000, [0x8000]);
+      return view.loadU32BE(0x8000 + 20) | 0;
+    };
+    expect(register(0x1fffffc)).toBe(0);
+    expect(register(0x2000000)).toBe(-3);
   });
 });
