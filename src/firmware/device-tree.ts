@@ -55,7 +55,9 @@ export class DeviceNode {
 
   /** The full path; `/` for the root. */
   get path(): string {
-    return this.parent === undefined ? '/' : `${this.parent.path === '/' ? '' : this.parent.path}/${this.name}`;
+    if (this.parent === undefined) return '/';
+    const above = this.parent.path;
+    return above === '/' ? `/${this.name}` : `${above}/${this.name}`;
   }
 
   /** The node after this one among its siblings. */

@@ -10,7 +10,7 @@ export interface MemoryRange {
 }
 
 /** A client that scatters claims beyond this is refused, so that it cannot use up the host's memory. */
-const MAX_RANGES = 4096;
+const MAX_RANGES = 1024;
 
 export class MemoryClaims {
   private readonly memoryBytes: number;
