@@ -71,7 +71,7 @@ export const ruleDifferences: readonly RuleDifference[] = [
     rule: maskVscr,
   },
   {
-    what: 'the bounded functions of lwat and ldat return the most negative number of their size; QEMU a sign-extended word',
+    what: 'the conditional functions of lwat and ldat return the most negative number of their size, and a decrement looks at the element before; QEMU returns a sign-extended word and always looks behind',
     reference: 'ISA 3.0B II 4.5.1',
     ops: oneOf('lwat', 'ldat'),
     rule: boundedAtomic,

@@ -96,11 +96,37 @@ export const maskVscr: Rule = (_entry, _word, _before, after) => {
   after.vscr &= 0x10001;
 };
 
-/** The result of a bounded increment or decrement that did not happen: the most negative number of the operand's size. */
-export const boundedAtomic: Rule = (entry, word, _before, after) => {
+/** An aligned element of the window as an unsigned number. */
+function windowElement(state: SlotState, ea: number, bytes: number): bigint {
+  const offset = ea - windowEa;
+  return BigInt.asUintN(8 * bytes, state.slots[slot.window + (offset >> 3)] >> BigInt(8 * (offset & 7)));
+}
+
+function setWindowElement(state: SlotState, ea: number, bytes: number, value: bigint): void {
+  const offset = ea - windowEa;
+  const shift = BigInt(8 * (offset & 7));
+  const mask = ((1n << BigInt(8 * bytes)) - 1n) << shift;
+  const index = slot.window + (offset >> 3);
+  state.slots[index] = (state.slots[index] & ~mask) | ((BigInt.asUintN(8 * bytes, value) << shift) & mask);
+}
+
+/**
+ * The conditional functions of lwat and ldat: increment if unequal to (24) or equal to (25) the element behind, decrement
+ * if unequal to the element before (28); otherwise the result is the most negative number of the size.
+ */
+export const boundedAtomic: Rule = (entry, word, before, after) => {
+  const code = at(entry, word, 'fc');
+  if (code < 24) return;
+  const bytes = entry.op === 'lwat' ? 4 : 8;
+  const ea = Number(BigInt.asUintN(64, before.gpr[at(entry, word, 'ra')]));
+  const old = windowElement(before, ea, bytes);
+  const bound = windowElement(before, code === 28 ? ea - bytes : ea + bytes, bytes);
   const rt = at(entry, word, 'rt');
-  if (at(entry, word, 'fc') < 24 || after.gpr[rt] !== 0xffff_ffff_8000_0000n) return;
-  after.gpr[rt] = entry.op === 'lwat' ? 1n << 31n : 1n << 63n;
+  after.window.set(before.window);
+  if ((old === bound) === (code === 25)) {
+    setWindowElement(after, ea, bytes, code === 28 ? old - 1n : old + 1n);
+    after.gpr[rt] = old;
+  } else after.gpr[rt] = 1n << BigInt(8 * bytes - 1);
 };
 
 /** stqcx. right behind the lqarx that reserved its address stores, and tells so. */
@@ -188,13 +214,9 @@ export const signedAtomic: Rule = (entry, word, before, after) => {
   const load = entry.fields.has('rt');
   const first = at(entry, word, load ? 'rt' : 'rs');
   const operand = BigInt.asIntN(8 * bytes, before.gpr[load ? (first + 1) & 31 : first]);
-  const offset = Number(BigInt.asUintN(64, before.gpr[at(entry, word, 'ra')])) - windowEa;
-  const shift = BigInt(8 * (offset & 7));
-  const index = slot.window + (offset >> 3);
-  const old = BigInt.asIntN(8 * bytes, before.slots[index] >> shift);
-  const chosen = (code === 5) === operand > old ? operand : old;
-  const mask = ((1n << BigInt(8 * bytes)) - 1n) << shift;
-  after.slots[index] = (before.slots[index] & ~mask) | ((BigInt.asUintN(8 * bytes, chosen) << shift) & mask);
+  const ea = Number(BigInt.asUintN(64, before.gpr[at(entry, word, 'ra')]));
+  const old = BigInt.asIntN(8 * bytes, windowElement(before, ea, bytes));
+  setWindowElement(after, ea, bytes, (code === 5) === operand > old ? operand : old);
 };
 
 const exceptionBits = 0x9ff8_0700 & ~bit.FX;
