@@ -1,0 +1,106 @@
+// The two machines that are timed: Powervisor as its command, and qemu-system-ppc64. Both run as processes of their own
+// and are timed by when lines of the guest's console arrive here.
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+export interface Guest {
+  readonly kernel: string;
+  readonly initrd?: string;
+  readonly append: string;
+  readonly memory: string;
+  readonly cpus: number;
+}
+
+export interface Peer {
+  readonly name: string;
+  start(guest: Guest): ChildProcess;
+}
+
+const command = fileURLToPath(new URL('../bin/powervisor', import.meta.url));
+
+export function powervisor(node = process.execPath, extra: readonly string[] = []): Peer {
+  return {
+    name: 'powervisor',
+    start: ({ kernel, initrd, append, memory, cpus }) =>
+      spawn(
+        node,
+        [
+          command,
+          'run',
+          '--kernel',
+          kernel,
+          ...(initrd ? ['--initrd', initrd] : []),
+          '--append',
+          append,
+          '--memory',
+          memory,
+          '--smp',
+          String(cpus),
+          '--clock',
+          'virtual',
+          ...extra,
+        ],
+        { stdio: ['pipe', 'pipe', 'inherit'] },
+      ),
+  };
+}
+
+export const qemu: Peer = {
+  name: 'qemu',
+  start: ({ kernel, initrd, append, memory, cpus }) =>
+    spawn(
+      'qemu-system-ppc64',
+      [
+        '-M',
+        'pseries,x-vof=on',
+        '-cpu',
+        'power9',
+        '-m',
+        memory,
+        '-smp',
+        String(cpus),
+        '-nodefaults',
+        '-nographic',
+        '-serial',
+        'stdio',
+        '-kernel',
+        kernel,
+        ...(initrd ? ['-initrd', initrd] : []),
+        '-append',
+        append,
+      ],
+      { stdio: ['pipe', 'pipe', 'ignore'] },
+    ),
+};
+
+export function qemuVersion(): string | undefined {
+  const { status, stdout } = spawnSync('qemu-system-ppc64', ['--version'], { encoding: 'utf8' });
+  return status === 0 ? stdout.split('\n')[0] : undefined;
+}
+
+/** Calls `onText` with all output so far whenever there is more; it returns true to stop the machine. */
+export async function watch(
+  machine: ChildProcess,
+  onText: (all: string, ms: number) => boolean,
+  timeoutMs: number,
+): Promise<void> {
+  const started = performance.now();
+  let all = '';
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      machine.kill('SIGKILL');
+      reject(new Error(`no result within ${timeoutMs / 1000} s; last output:\n${all.slice(-500)}`));
+    }, timeoutMs);
+    const finish = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    machine.stdout?.on('data', (chunk: Buffer) => {
+      all += chunk.toString('latin1');
+      if (onText(all, performance.now() - started)) machine.kill('SIGKILL');
+    });
+    machine.on('error', reject);
+    machine.on('close', finish);
+  });
+}

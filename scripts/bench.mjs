@@ -1,0 +1,19 @@
+// `npm run bench`: builds what is needed and runs bench/main.ts. Arguments are handed on.
+
+import { build } from 'esbuild';
+import { ensureBuilt, ensureDependencies } from './prepare.mjs';
+
+ensureDependencies();
+ensureBuilt();
+// Beside the sources, so that paths relative to the module hold.
+const outfile = new URL('../bench/.main.mjs', import.meta.url);
+await build({
+  entryPoints: [new URL('../bench/main.ts', import.meta.url).pathname],
+  outfile: outfile.pathname,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  packages: 'external',
+  logLevel: 'warning',
+});
+await import(outfile.href);
