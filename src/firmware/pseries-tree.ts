@@ -199,7 +199,8 @@ const PA_FEATURES: readonly (readonly [byte: number, value: number])[] = [
   [54, 0x80], // decimal floating point
   [56, 0x80], // decimal integer
   [58, 0x80], // SHA
-  [60, 0x80],
+  [60, 0x80], // non-monotonic atomics
+  [62, 0x80], // random numbers (darn)
 ];
 const PA_DECIMAL_FLOAT_BYTE = 54;
 
