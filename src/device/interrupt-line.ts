@@ -26,9 +26,4 @@ export class SharedInterruptLine {
       },
     };
   }
-
-  /** Drives the output again with the level it has, after the interrupt controller was reset. */
-  refresh(): void {
-    this.output.setLevel(this.pulling > 0);
-  }
 }

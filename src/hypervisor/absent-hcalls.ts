@@ -12,7 +12,6 @@ const COPROCESSOR = 'no coprocessor';
 const NVDIMM = 'no storage-class memory';
 const COHERENT = 'no coherent accelerator';
 const STATISTICS = 'no such instrumentation';
-const LATER_PCI = 'comes with the PCI host bridge';
 const OBSOLETE = 'POWER4-era call that no supported kernel makes';
 const FIRMWARE = 'private to another hypervisor and its firmware';
 const ULTRAVISOR = 'comes with the ultravisor';
@@ -25,8 +24,6 @@ export const ABSENT_HCALLS: readonly (readonly [token: number, name: string, why
   [0x10, 'H_CLEAR_MOD', HASH],
   [0x14, 'H_CLEAR_REF', HASH],
   [0x18, 'H_PROTECT', HASH],
-  [0x1c, 'H_GET_TCE', LATER_PCI],
-  [0x20, 'H_PUT_TCE', LATER_PCI],
   [0x30, 'H_SET_ASR', OBSOLETE],
   [0x34, 'H_ASR_ON', OBSOLETE],
   [0x38, 'H_ASR_OFF', OBSOLETE],
@@ -52,8 +49,6 @@ export const ABSENT_HCALLS: readonly (readonly [token: number, name: string, why
   [0x128, 'H_WRITE_RDMA', VIO],
   [0x12c, 'H_READ_RDMA', VIO],
   [0x130, 'H_MULTICAST_CTRL', VIO],
-  [0x138, 'H_STUFF_TCE', LATER_PCI],
-  [0x13c, 'H_PUT_TCE_INDIRECT', LATER_PCI],
   [0x140, 'H_PUT_RTCE_INDIRECT', VIO],
   [0x14c, 'H_CHANGE_LOGICAL_LAN_MAC', VIO],
   [0x150, 'H_VTERM_PARTNER_INFO', VIO],

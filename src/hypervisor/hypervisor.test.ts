@@ -66,8 +66,8 @@ describe('the table', () => {
     const bench = new Bench();
     bench.hypervisor.register({ ...definition, token: 0xf005, name: 'OF_CLIENT', handler: () => 7 });
     bench.hypervisor.register({
-      token: 0x1c,
-      name: 'H_GET_TCE',
+      token: 0xef00,
+      name: 'H_SVM_PAGE_IN',
       inputs: 2,
       outputs: 1,
       handler: (call) => {
@@ -77,10 +77,10 @@ describe('the table', () => {
       ref: '',
     });
     expect(bench.hcall(0xf005)).toBe(7);
-    expect(bench.hcall(0x1c, [-1, 3])).toBe(0);
+    expect(bench.hcall(0xef00, [-1, 3])).toBe(0);
     expect(bench.vcpu().gpr(4)).toBe(2n);
-    expect(bench.hypervisor.definition(0x1cn)).toMatchObject({ inputs: 2, outputs: 1 });
-    expect(bench.hypervisor.definition(0x20n)).toBeUndefined();
+    expect(bench.hypervisor.definition(0xef00n)).toMatchObject({ inputs: 2, outputs: 1 });
+    expect(bench.hypervisor.definition(0xef04n)).toBeUndefined();
   });
 
   test('advertises the function sets of what it serves', () => {
@@ -89,10 +89,12 @@ describe('the table', () => {
       'hcall-debug',
       'hcall-interrupt',
       'hcall-join',
+      'hcall-multi-tce',
       'hcall-random',
       'hcall-set-mode',
       'hcall-splpar',
       'hcall-sprg0',
+      'hcall-tce',
       'hcall-term',
       'hcall-watchdog',
     ]);

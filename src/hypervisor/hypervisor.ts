@@ -5,6 +5,7 @@
 // and writes registers through Hcall, the return code goes to r3. LoPAR, Hypervisor Call Functions.
 
 import type { HostView } from '../memory/host-view.ts';
+import type { HostBridge } from '../pci/host-bridge.ts';
 import { ABSENT_HCALLS } from './absent-hcalls.ts';
 import type { HypervisorEvents } from './events.ts';
 import { H_FUNCTION, H_PARAMETER, H_PRIVILEGE } from './h-status.ts';
@@ -19,6 +20,10 @@ import { vpaHcalls } from './hcalls/vpa.ts';
 import { Watchdogs } from './hcalls/watchdog.ts';
 import { LimitedLog } from './limited-log.ts';
 import { logicalAddress } from './logical-address.ts';
+import { configServices } from './pci/config-services.ts';
+import { MessageInterrupts } from './pci/message-services.ts';
+import { tceHcalls } from './pci/tce-hcalls.ts';
+import { windowServices } from './pci/window-services.ts';
 import { RealTimeClock } from './rtas/clock.ts';
 import { interruptServices } from './rtas/interrupts.ts';
 import { H_RTAS_TOKEN } from './rtas/layout.ts';
@@ -48,6 +53,8 @@ export interface HypervisorOptions {
   /** The first is the console. */
   readonly terminals: readonly (VtyConfig & { readonly output: TerminalOutput })[];
   readonly mmio?: MmioPort;
+  /** PCI host bridges; all of them signal the same range of sources. None unless given. */
+  readonly bridges?: readonly HostBridge[];
   readonly log?: HypervisorLog;
   /** Contents to start with, 64 KiB; kept by reference. */
   readonly nvram?: Uint8Array;
@@ -68,6 +75,7 @@ export class Hypervisor {
   private readonly watchdogs: Watchdogs;
   private readonly nmi: NonMaskableInterrupts;
   private readonly platformEvents: PlatformEvents;
+  private readonly messageInterrupts: MessageInterrupts;
   private readonly log: LimitedLog;
   private readonly absent = new Map<number, string>(ABSENT_HCALLS.map(([token, name]) => [token, name]));
   private readonly calls = new Map<string, number>();
@@ -89,6 +97,7 @@ export class Hypervisor {
     this.nvram = new Nvram(options.nvram);
     this.nmi = new NonMaskableInterrupts(view, vcpus.length);
     this.platformEvents = new PlatformEvents(this.xics.sources, this.clock);
+    this.messageInterrupts = new MessageInterrupts(options.bridges ?? []);
     this.registerHcalls(options);
     this.registerServices(options);
   }
@@ -191,6 +200,7 @@ export class Hypervisor {
     this.watchdogs.reset();
     this.nmi.reset();
     this.platformEvents.reset();
+    this.messageInterrupts.reset();
     for (const processor of this.processors.all) processor.reset();
   }
 
@@ -211,6 +221,7 @@ export class Hypervisor {
     for (const definition of [
       ...processorHcalls({ processors, partition }),
       ...memoryHcalls({ view, mmio }),
+      ...tceHcalls({ bridges: options.bridges ?? [], view }),
       ...terminalHcalls(this.terminals),
       ...interruptHcalls(this.xics),
       ...vpaHcalls({ processors, view, sharedProcessors: config.sharedProcessors }),
@@ -224,7 +235,7 @@ export class Hypervisor {
   }
 
   private registerServices(options: HypervisorOptions): void {
-    const { view, partition, config } = options;
+    const { view, partition, config, bridges = [] } = options;
     const { processors, xics } = this;
     for (const service of [
       ...this.clock.services(),
@@ -240,6 +251,9 @@ export class Hypervisor {
       }),
       ...this.platformEvents.services(),
       ...this.nmi.services(),
+      ...configServices(bridges),
+      ...this.messageInterrupts.services(),
+      ...windowServices(bridges),
     ]) {
       this.rtas.registerService(service);
     }
