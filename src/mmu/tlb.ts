@@ -139,8 +139,9 @@ export const contextChanged = runtimeFunction('contextChanged', [], undefined, (
   set64(fn, 'contextKernel', kernelAgain.selectIf(data, real));
   set64(fn, 'contextRead', locked.selectIf(denied(AMR_NO_LOAD), user).selectIf(data, real));
   set64(fn, 'contextWrite', locked.selectIf(denied(AMR_NO_STORE), user).selectIf(data, real));
-  set64(fn, 'contextFetchKernel', kernelAgain.selectIf(fetch, real));
-  set64(fn, 'contextFetch', user.selectIf(fetch, real));
+  const traced = has(MSR.SE);
+  set64(fn, 'contextFetchKernel', locked.selectIf(traced, kernelAgain.selectIf(fetch, real)));
+  set64(fn, 'contextFetch', locked.selectIf(traced, user.selectIf(fetch, real)));
   // `kernel` was only asked for to make sure that PID 0 has a number before another PID takes the last one.
   fn.if(kernel.eqz(), () => fn.unreachable());
 });

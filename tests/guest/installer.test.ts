@@ -17,7 +17,9 @@ describe.skipIf('reason' in files)(title, () => {
     await using guest = await GuestSession.start({ kernel, initrd, append: 'rdinit=/bin/sh console=hvc0' });
     await guest.expect('# ');
     expect(await guest.command('uname -m')).toBe('ppc64le');
-    await guest.command('mkdir -p /proc /sys /tmp; mount -t proc proc /proc; mount -t sysfs sysfs /sys');
+    await guest.command(
+      'mkdir -p /proc /sys /tmp; mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev',
+    );
     expect(await guest.command('cat /proc/cpuinfo')).toMatch(/cpu\s*: POWER9/);
 
     // Every file of /bin hashes to what the host finds in the same archive.

@@ -69,6 +69,30 @@ describe('interpreter', () => {
     expect(vcpu.get64('srr1') & 0x80000n).toBe(0x80000n);
   });
 
+  it('takes a trace interrupt behind every instruction with MSR[SE] set', () => {
+    const core = coreWith([
+      word('addi', { rt: 3, ra: 3, si: 1 }),
+      word('b', { li: 3 }),
+      0,
+      0,
+      word('addi', { rt: 3, ra: 3, si: 2 }),
+      0, // illegal: no trace interrupt, but its own
+    ]);
+    const vcpu = core.vcpus[0];
+    const at = (address: bigint) => {
+      vcpu.set64('nia', address);
+      vcpu.set64('msr', MSR.SF | MSR.LE | MSR.SE);
+      core.run(0, 1, 0n);
+      return [vcpu.get64('nia'), vcpu.get64('srr0')];
+    };
+    expect(at(0x1000n)).toEqual([BigInt(VECTOR.trace), 0x1004n]);
+    expect(at(0x1004n)).toEqual([BigInt(VECTOR.trace), 0x1010n]);
+    expect(at(0x1010n)).toEqual([BigInt(VECTOR.trace), 0x1014n]);
+    expect(at(0x1014n)).toEqual([BigInt(VECTOR.program), 0x1014n]);
+    expect(vcpu.get64('gpr', 3)).toBe(3n);
+    expect(vcpu.get64('srr1') & MSR.SE).toBe(MSR.SE);
+  });
+
   it('sees stores to instructions it has decoded', () => {
     const patched = word('addi', { rt: 3, ra: 0, si: 2 });
     const core = coreWith([

@@ -25,15 +25,6 @@ import { addressOf, type InterpreterParts, pageOfSlot } from './parts.ts';
 
 const loadOps = { 1: 'i64.load8_u', 2: 'i64.load16_u', 4: 'i64.load32_u', 8: 'i64.load' } as const;
 const storeOps = { 1: 'i64.store8', 2: 'i64.store16', 4: 'i64.store32', 8: 'i64.store' } as const;
-/** FSCR enable bits of the facilities that instructions name, and their numbers (ISA 3.0B III 6.2.11). */
-const fscrFacility = {
-  tar: FACILITY.tar,
-  scv: FACILITY.scv,
-  ebb: FACILITY.ebb,
-  msgp: FACILITY.msgp,
-  tm: FACILITY.tm,
-  bhrb: FACILITY.bhrb,
-} as const;
 
 export class InterpreterEmitter implements Emitter {
   readonly fn: FunctionBuilder;
@@ -84,31 +75,29 @@ export class InterpreterEmitter implements Emitter {
     const fp = () => unless(MSR.FP, VECTOR.fpUnavailable);
     const vec = () => unless(MSR.VEC, VECTOR.vecUnavailable);
     const vsx = () => unless(MSR.VSX, VECTOR.vsxUnavailable);
-    switch (needs) {
-      case 'fp':
-        return fp();
-      case 'vec':
-        return vec();
-      case 'vsx':
-        return vsx();
-      case 'vsx|vec':
-        return fn.if(this.upperVsr(), vec, vsx);
-      case 'fp|vec':
-        return fn.if(this.upperVsr(), vec, fp);
-      case 'tm':
-        return this.facilityUnavailable(FACILITY.tm);
-      case 'bhrb':
-        return this.facilityUnavailable(FACILITY.bhrb);
-      default: {
-        const facility = fscrFacility[needs];
-        // Bit 63 - n of FSCR enables facility n.
-        const enabled = get64(fn, 'fscr')
-          .and(1n << BigInt(facility))
-          .ne(0n);
-        // Only problem state asks for scv; the others are denied to every state.
-        fn.if(enabled.eqz(), () => this.facilityUnavailable(facility));
-      }
-    }
+    const checks: Readonly<Record<typeof needs, () => void>> = {
+      fp,
+      vec,
+      vsx,
+      'vsx|vec': () => fn.if(this.upperVsr(), vec, vsx),
+      'fp|vec': () => fn.if(this.upperVsr(), vec, fp),
+      // Not offered, whatever FSCR and HFSCR say.
+      tm: () => this.facilityUnavailable(FACILITY.tm),
+      bhrb: () => this.facilityUnavailable(FACILITY.bhrb),
+      tar: () => this.requireFscr(FACILITY.tar),
+      scv: () => this.requireFscr(FACILITY.scv),
+      ebb: () => this.requireFscr(FACILITY.ebb),
+      msgp: () => this.requireFscr(FACILITY.msgp),
+    };
+    checks[needs]();
+  }
+
+  /** Bit n of FSCR, counted from the right, enables facility n (ISA 3.0B III 6.2.11). */
+  private requireFscr(facility: number): void {
+    const enabled = get64(this.fn, 'fscr')
+      .and(1n << BigInt(facility))
+      .ne(0n);
+    this.fn.if(enabled.eqz(), () => this.facilityUnavailable(facility));
   }
 
   /** 1 if the instruction's VSX operand is one of VSR 32..63. */

@@ -12,9 +12,9 @@
 
 import { decodedPageFor } from '../../mmu/code-pages.ts';
 import { ACCESS, translate } from '../../mmu/radix.ts';
-import { contextChanged, contextFor, fetchEntryOffset, flushAll, pageOf } from '../../mmu/tlb.ts';
+import { CONTEXT_LOCKED, contextChanged, contextFor, fetchEntryOffset, flushAll, pageOf } from '../../mmu/tlb.ts';
 import { assert } from '../../util/errors.ts';
-import type { FunctionRef, I64 } from '../../wasm/ir.ts';
+import type { FunctionBuilder, FunctionRef, I32, I64 } from '../../wasm/ir.ts';
 import { ModuleBuilder } from '../../wasm/module.ts';
 import { enterInterrupt, takePending } from '../control/interrupts.ts';
 import { type Instruction, instructions } from '../isa/table.ts';
@@ -61,6 +61,7 @@ export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpret
     handlerType,
     pageEa,
     goTo: module.declare('goTo', ['i64'], 'i32'),
+    enter: module.declare('enter', ['i64'], 'i32'),
     leave: module.declare('leave', ['i32'], 'i32'),
     raise: module.declare('raise', ['i32', 'i32', 'i32', 'i32'], 'i32'),
     resume: module.declare('resume', [], 'i32'),
@@ -86,9 +87,9 @@ export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpret
   const illegal = defineIllegal(module, parts);
   const yieldHandler = defineYield(module, parts);
   for (const instruction of instructions) {
-    const meaning = semantics[instruction.op];
-    if (!meaning) continue;
-    implemented.add(instruction.op);
+    if (semantics[instruction.op]) implemented.add(instruction.op);
+    // What has no meaning still answers to privilege and facility before it is illegal.
+    const meaning = semantics[instruction.op] ?? ((s) => s.programInterrupt(PROGRAM.illegal));
     for (const flags of staticValues(instruction)) {
       const key = handlerKey(instruction, flags);
       const first = defineHandler(module, parts, instruction, meaning, flags, false);
@@ -203,8 +204,10 @@ function defineControl(module: ModuleBuilder, parts: InterpreterParts, rt: Runti
     const decoded = fn.call('i32', rt.ref(decodedPage), [source, mode]);
     const context = contextFor(ea, get64(fn, 'contextFetchKernel'), get64(fn, 'contextFetch'));
     const entry = fetchEntryOffset(ea).add(get32(fn, 'fetchTlb'));
-    fn.store64(entry, pageOf(ea).or(context), fetchTlbEntry.tag);
-    fn.store32(entry, decoded, fetchTlbEntry.page);
+    fn.if(context.ne(BigInt(CONTEXT_LOCKED)), () => {
+      fn.store64(entry, pageOf(ea).or(context), fetchTlbEntry.tag);
+      fn.store32(entry, decoded, fetchTlbEntry.page);
+    });
     fn.return(decoded);
   });
 
@@ -219,10 +222,17 @@ function defineControl(module: ModuleBuilder, parts: InterpreterParts, rt: Runti
       fn.return(fn.load32(entry, fetchTlbEntry.page).add(slot));
     });
     set64(fn, 'nia', target.and(-4n));
-    const decoded = fn.call('i32', rt.ref(fetchSlow), [target.and(-4n)]);
+    // Traced code never hits in the instruction TLB: the run loop takes its steps one by one.
+    fn.if(get64(fn, 'msr').and(MSR.SE).ne(0n), () => fn.return(fn.i32(0)));
+    fn.return(fn.call('i32', parts.enter, [target.and(-4n)]));
+  });
+
+  module.define(parts.enter, (fn) => {
+    const target = fn.param64(0);
+    const decoded = fn.call('i32', rt.ref(fetchSlow), [target]);
     fn.if(decoded.eqz(), () => fn.return(fn.i32(0)));
-    fn.setGlobal(pageEa, page);
-    fn.return(decoded.add(slot));
+    fn.setGlobal(pageEa, pageOf(target));
+    fn.return(decoded.add(target.wrap().and(0xffc).shl(1)));
   });
 
   module.define(parts.raise, (fn) => {
@@ -305,10 +315,32 @@ function defineRun(module: ModuleBuilder, parts: InterpreterParts): FunctionRef 
           fn.if(left.ltS(0), () => fn.return(fn.i32(EXIT.budget)));
           budget.set(left);
           set32(fn, 'budget', left);
-          ip.set(fn.call('i32', parts.goTo, [get64(fn, 'nia')]));
+          fn.if(
+            get64(fn, 'msr').and(MSR.SE).ne(0n),
+            () => ip.set(traceStep(fn, parts)),
+            () => ip.set(fn.call('i32', parts.goTo, [get64(fn, 'nia')])),
+          );
         },
       );
       fn.br(again);
     });
   });
+}
+
+/**
+ * One instruction with MSR[SE] set, then the trace interrupt if it completed (ISA 3.0B III 6.5.15). Returns 0: `nia`
+ * says where to go on. Branch tracing (MSR[BE]) is not done, and SRR1 does not tell loads from stores.
+ */
+function traceStep(fn: FunctionBuilder, parts: InterpreterParts): I32 {
+  const { runtime } = parts;
+  const slot = fn.call('i32', parts.enter, [get64(fn, 'nia')]);
+  fn.if(slot, () => {
+    const next = fn.callIndirect('i32', parts.handlerType, fn.load32(slot), [slot, fn.load32(slot, 4)]);
+    fn.if(next, () => set64(fn, 'nia', addressOf(fn, parts.pageEa, next)));
+    const completed = get64(fn, 'msr').and(MSR.SE).ne(0n).and(get32(fn, 'exitReason').eqz());
+    fn.if(completed, () =>
+      fn.callVoid(runtime.ref(enterInterrupt), [fn.i32(VECTOR.trace), get64(fn, 'nia'), fn.i32(0)]),
+    );
+  });
+  return fn.i32(0);
 }

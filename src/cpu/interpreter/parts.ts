@@ -13,6 +13,8 @@ export interface InterpreterParts {
   readonly pageEa: GlobalRef;
   /** Continues at an effective address: (ea) -> ip. */
   readonly goTo: FunctionRef;
+  /** The same past the instruction TLB, tracing or not: (ea, a multiple of 4) -> ip. */
+  readonly enter: FunctionRef;
   /** (ip) -> ip: leaves an instruction whose access set `fault`. */
   readonly leave: FunctionRef;
   /** (ip, vector, cause, srr0 - cia) -> ip. */

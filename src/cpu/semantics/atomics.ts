@@ -61,7 +61,7 @@ function quadOrder(s: Emitter, first: I64, second: I64): [I64, I64] {
 
 /** Functions 0 to 7 of both forms (II 4.5.1, 4.5.2): new memory contents from old contents and operand. */
 function combine(fc: number, bytes: 4 | 8, old: I64, operand: I64): I64 {
-  const fit = (v: I64) => (bytes === 4 ? v.low32() : v);
+  const sized = (v: I64) => (bytes === 4 ? v.low32() : v);
   const sign = (v: I64) => (bytes === 4 ? v.extend32S() : v);
   const pick = (condition: I32) => operand.selectIf(condition, old);
   const table = [
@@ -69,9 +69,9 @@ function combine(fc: number, bytes: 4 | 8, old: I64, operand: I64): I64 {
     () => old.xor(operand),
     () => old.or(operand),
     () => old.and(operand),
-    () => pick(fit(operand).gtU(old)),
+    () => pick(sized(operand).gtU(old)),
     () => pick(sign(operand).gtS(sign(old))),
-    () => pick(fit(operand).ltU(old)),
+    () => pick(sized(operand).ltU(old)),
     () => pick(sign(operand).ltS(sign(old))),
   ];
   return table[fc]();
