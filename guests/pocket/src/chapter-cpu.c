@@ -186,11 +186,12 @@ static void digests(void)
   result("of %u KiB: %016lx%016lx...", bytes / 1024, be64(*(u64 *)digest), be64(*(u64 *)(digest + 8)));
 }
 
-/* Escape times as characters; on a terminal in the colours of its 256-colour cube, from deep blue over gold to white. */
+/* Escape times as characters; on a terminal as blocks in its 256-colour palette, from deep blue over cyan to gold, the set itself black. */
 static void picture(void)
 {
   static const char shade[] = " .,:;-~=+*oxO0X%#@";
   static const u8 palette[] = {17, 18, 19, 20, 26, 32, 38, 44, 50, 86, 122, 158, 194, 230, 229, 228, 222, 216, 210, 204};
+  enum { levels = 28, inside = 16 };
   u8 row[MANDELBROT_COLUMNS];
   u32 crc = 0;
   line("Mandelbrot set");
@@ -203,19 +204,17 @@ static void picture(void)
     u32 last = 0;
     put_char(' ');
     for (u32 x = 0; x < sizeof row; x++) {
-      /* slow growth: level = 4 log2(n + 1) */
-      u32 n = row[x] + 1u, level = 0, high = 31 - (u32)__builtin_clz(n);
-      level = 4 * high + ((n << (31 - high) >> 29) & 3);
-      if (row[x] == MANDELBROT_LIMIT) {
-        put_char(colour ? ' ' : '@');
+      /* four levels to each doubling, from the first doubling on */
+      u32 n = row[x] + 1u, high = 31 - (u32)__builtin_clz(n), level = 4 * high + ((n << (31 - high) >> 29) & 3);
+      level = level < 4 ? 0 : level - 4 < levels ? level - 4 : levels - 1;
+      bool member = row[x] == MANDELBROT_LIMIT;
+      if (!colour) {
+        put_char(member ? '@' : shade[level * (sizeof shade - 1) / levels]);
         continue;
       }
-      if (level > 31) level = 31;
-      if (colour) {
-        u32 c = palette[level < 4 ? 0 : (level - 4) * sizeof palette / 28];
-        if (c != last) print("\033[38;5;%um", last = c);
-      }
-      put_char(shade[(level < 4 ? 0 : level - 4) * (sizeof shade - 1) / 28]);
+      u32 c = member ? inside : palette[level * sizeof palette / levels];
+      if (c != last) print("\033[48;5;%um", last = c);
+      put_char(' ');
     }
     print(colour ? "\033[0m\n" : "\n");
   }

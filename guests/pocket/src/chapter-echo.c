@@ -4,11 +4,14 @@
 #define DEVICE_PRIORITY 5
 #define POLL_US 100000
 
+static u32 slept;
+
 static int wait_for_char(void)
 {
   for (;;) {
     int c = get_char();
     if (c >= 0) return c;
+    slept++;
     set_decrementer((i64)ticks_of_us(POLL_US));
     hcall(H_CEDE, 0, 0, 0, 0);
     interrupts_off();
@@ -52,7 +55,8 @@ void chapter_echo(void)
   }
   if (machine.terminal_irq) rtas(machine.token.int_off, 1, 1, machine.terminal_irq);
   xics_close();
-  if (machine.terminal_irq) {
+  if (machine.terminal_irq && !slept) skip("interrupt", "all of it had been typed ahead");
+  else if (machine.terminal_irq) {
     line("interrupt");
     expect(this_cpu->device_count > interrupts, "the terminal never interrupted");
     result("the terminal woke us");

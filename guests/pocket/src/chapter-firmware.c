@@ -201,7 +201,7 @@ static void memory_and_processors(u32 chosen)
   }
   u64 version = mfspr(SPR_PVR);
   expect((version >> 16) == 0x4e, "the processor version register says 0x%lx, not POWER9", version);
-  result("%u of version 0x%lx, timebase %u MHz, %u-bit decrementer", machine.cpu_count, version, machine.timebase_hz / 1000000, machine.dec_bits);
+  result("%u, PVR 0x%lx, timebase %u MHz, %u-bit decrementer", machine.cpu_count, version, machine.timebase_hz / 1000000, machine.dec_bits);
 }
 
 /* Takes `bytes` at or above `from`, a MiB further each time it is refused. */
@@ -268,7 +268,7 @@ static void take_memory(void)
 
 static void banner(void)
 {
-  static const char text[] = "Powervisor pocket guest: a bare-metal program meets each party of a POWER9 pseries machine";
+  static const char text[] = "Powervisor pocket guest: one program meets each party of a pseries machine";
   print(colour ? "\n\033[1;36m%s\033[0m\n" : "\n%s\n", text);
 }
 
@@ -281,7 +281,7 @@ void chapter_firmware_early(u64 initrd, u64 initrd_size, u64 client_entry, u64 b
   entry = client_entry;
   if (!entry) {
     print("pocket guest: entered without Open Firmware (r5 = 0), which it needs\n");
-    for (;;) hcall(H_CEDE, 0, 0, 0, 0);
+    for (;;) relax();
   }
   u32 chosen = finddevice("/chosen");
   u32 length = getprop(chosen, "bootargs", machine.bootargs, sizeof machine.bootargs - 1);

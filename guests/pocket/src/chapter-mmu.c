@@ -87,7 +87,7 @@ static void turn_on(void)
   fault("trap without DR", probe_trap, 0, VEC_PROGRAM, (u64)probe_trap, SRR1_TRAP, DONT_CARE, DONT_CARE);
   set_msr(mfmsr() | MSR_DR);
   expect_eq("vector taken without DR", this_cpu->last_vector, VEC_PROGRAM);
-  result("translated interrupts at 0xc000000000004700, others at 0x700");
+  result("vectors at 0xc000000000004000 while IR and DR are on");
 }
 
 /* One frame seen through a leaf of each size. */

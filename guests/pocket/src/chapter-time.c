@@ -38,7 +38,7 @@ static u64 one_decrement(u64 us)
 static void decrementer(void)
 {
   line("decrementer");
-  set_decrementer(1000000);
+  set_decrementer(0x7fffffff); /* seconds away */
   u64 t0 = timebase(), d0 = mfspr(SPR_DEC);
   for (volatile u32 i = 0; i < 1000; i++) {}
   u64 d1 = mfspr(SPR_DEC), t1 = timebase();

@@ -21,7 +21,7 @@ void flush(void)
 static void put_byte(u8 byte)
 {
   pending[pending_count++] = byte;
-  if (pending_count == sizeof pending) flush();
+  if (pending_count >= sizeof pending) flush();
 }
 
 void put_char(char c)

@@ -19,6 +19,7 @@ void park_decrementer(void) { set_decrementer(machine.dec_bits > 32 ? (i64)(U64(
 
 static void dump(const struct frame *f)
 {
+  last_words();
   print("\nunexpected interrupt 0x%lx on processor %u\n", f->vector, this_cpu->server);
   print("  nip %016lx msr %016lx lr  %016lx ctr %016lx\n", f->nip, f->msr, f->lr, f->ctr);
   print("  dar %016lx dsisr %08lx cr %08lx xer %08lx\n", f->dar, f->dsisr, f->cr, f->xer);

@@ -49,11 +49,21 @@ void reboot(void)
   stay();
 }
 
+/* The console has one writer: the first processor in trouble speaks, the others wait for the end. */
+void last_words(void)
+{
+  static u32 speaker; /* index + 1 */
+  u32 mine = this_cpu->index + 1, owner;
+  asm volatile("1: lwarx %0,0,%1; cmpwi %0,0; bne- 2f; stwcx. %2,0,%1; bne- 1b; mr %0,%2; 2: isync" : "=&r"(owner) : "r"(&speaker), "r"(mine) : "cr0", "memory");
+  if (owner != mine) stay();
+}
+
 /* The guest's last word: on the console, and to the host through ibm,os-term. */
 void panic(const char *format, ...)
 {
   static char text[256]; /* below 4 GiB, as the call wants */
   va_list list;
+  last_words();
   va_start(list, format);
   format_list(text, sizeof text, format, list);
   va_end(list);

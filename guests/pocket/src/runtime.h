@@ -149,6 +149,7 @@ i32 rtas(u32 token, u32 inputs, u32 outputs, ...); /* outputs after the status a
 u32 rtas_output(u32 index);
 _Noreturn void power_off(void);
 _Noreturn void reboot(void);
+void last_words(void);
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- calls.S ---- */
