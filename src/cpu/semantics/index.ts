@@ -3,6 +3,7 @@
 import { atomics } from './atomics.ts';
 import { bcdAssist } from './bcd-assist.ts';
 import { branch } from './branch.ts';
+import { decimal } from './decimal.ts';
 import type { SemanticsMap } from './emitter.ts';
 import { fixedPoint } from './fixed-point.ts';
 import { floatingPoint } from './floating-point.ts';
@@ -18,6 +19,8 @@ import { vmxPermute } from './vmx-permute.ts';
 import { vmxShift } from './vmx-shift.ts';
 import { vsxMove } from './vsx-move.ts';
 import { vsxPermute } from './vsx-permute.ts';
+import { vsxScalarFloat } from './vsx-scalar-float.ts';
+import { vsxVectorFloat } from './vsx-vector-float.ts';
 
 export const semantics: SemanticsMap = {
   ...fixedPoint,
@@ -35,6 +38,9 @@ export const semantics: SemanticsMap = {
   ...vmxCrypto,
   ...vmxDecimal,
   ...bcdAssist,
+  ...decimal,
   ...vsxPermute,
   ...vsxMove,
+  ...vsxScalarFloat,
+  ...vsxVectorFloat,
 };

@@ -8,7 +8,7 @@
 // All functions note exceptions with `raise`; the caller commits them. `control` is described in round.ts.
 
 import type { FunctionBuilder, I32, I64, Variable } from '../../../wasm/ir.ts';
-import { type Runtime, runtimeFunction } from '../runtime.ts';
+import { type Runtime, type RuntimeFunction, runtimeFunction } from '../runtime.ts';
 import {
   BELOW_SINGLE,
   DEFAULT_NAN,
@@ -25,6 +25,7 @@ import {
   unpackFinite,
 } from './format.ts';
 import { FPSCR, getRaised, raise, setRaised } from './fpscr.ts';
+import { multiplySignificands, productHigh } from './product.ts';
 import { CONTROL, roundHalf, roundPack, zeroSum } from './round.ts';
 
 /**
@@ -121,30 +122,6 @@ export const exactMultiply = runtimeFunction('fpu.multiply', ['i64', 'i64', 'i32
   fn.return(round(fn, runtime, signOf(signBit), exponent, significand, control));
 });
 
-interface Product {
-  /** 1 if the product is 2 or more, both factors taken as 1 to 2. */
-  readonly carry: I64;
-  /** The 53-bit nearest significand. */
-  readonly nearest: I64;
-  /** Low 64 bits of the 106-bit product. */
-  readonly low: I64;
-  /** The nearest significand brought to the product's scale: its low 64 bits. */
-  readonly nearestLow: I64;
-  /** Exact product minus nearest, in units of the product's last bit. */
-  readonly remainder: I64;
-}
-
-/** Two 53-bit significands. */
-function multiplySignificands(x: I64, y: I64): Product {
-  const asFraction = (s: I64) => s.and(FRACTION).or(ONE).reinterpretF64();
-  const bits = asFraction(x).mul(asFraction(y)).reinterpretI64();
-  const carry = bits.shrU(62);
-  const nearest = bits.and(FRACTION).or(IMPLICIT);
-  const low = x.mul(y);
-  const nearestLow = nearest.shl(carry.add(52));
-  return { carry, nearest, low, nearestLow, remainder: low.sub(nearestLow) };
-}
-
 /** (a, b, control): a / b. */
 export const exactDivide = runtimeFunction('fpu.divide', ['i64', 'i64', 'i32'], 'i64', (fn, runtime) => {
   const control = fn.param32(2);
@@ -233,13 +210,9 @@ export const exactMultiplyAdd = runtimeFunction(
     const x = unpackFinite(fn, a);
     const y = unpackFinite(fn, c);
     const product = multiplySignificands(x.significand, y.significand);
-    const productHigh = product.nearest
-      .shrU(fn.i64(12).sub(product.carry))
-      .add(product.remainder.shrS(63))
-      .add(product.low.ltU(product.nearestLow).extendU());
     // 128-bit numbers; bit 124 (bit 60 of the upper half) has the exponent.
     const productExponent = x.exponent.add(y.exponent);
-    const high = fn.variable('i64', productHigh.shl(20).or(product.low.shrU(44)));
+    const high = fn.variable('i64', productHigh(product).shl(20).or(product.low.shrU(44)));
     const low = fn.variable('i64', product.low.shl(20));
     const addHigh = fn.variable('i64', fn.i64(0));
     const addLow = fn.variable('i64', fn.i64(0));
@@ -346,6 +319,28 @@ export const exactRoundHalf = runtimeFunction('fpu.roundToHalf', ['i64', 'i32'],
   fn.if(magnitude.eq(INFINITY), () => fn.return(sign.or(0x7c00)));
   const x = unpackFinite(fn, b);
   fn.return(fn.call('i64', runtime.ref(roundHalf), [signOf(b), x.exponent, x.significand.shl(10), control]));
+});
+
+/** (b, unused): binary16 bits to binary64 bits; raises VXSNAN. */
+export const exactFromHalf = runtimeFunction('fpu.fromHalf', ['i64', 'i32'], 'i64', (fn) => {
+  const b = fn.param64(0);
+  const sign = b.and(0x8000).shl(48);
+  const field = b.and(0x7c00);
+  const fraction = b.and(0x3ff);
+  fn.if(field.eq(0x7c00n), () => {
+    fn.if(fraction.eqz(), () => fn.return(sign.or(INFINITY)));
+    fn.if(fraction.and(0x200).eqz(), () => raise(fn, FPSCR.VXSNAN));
+    fn.return(sign.or(DEFAULT_NAN).or(fraction.shl(42)));
+  });
+  const denormal = fraction
+    .convertToF64U()
+    .mul(fn.f64(2 ** -24))
+    .reinterpretI64();
+  const normal = b
+    .and(0x7fff)
+    .shl(42)
+    .add(1008n << 52n);
+  fn.return(sign.or(denormal.selectIf(field.eqz(), normal)));
 });
 
 /** (magnitude, sign, control): an integer rounded to a floating-point number. */
@@ -469,17 +464,19 @@ export const exactReciprocal = runtimeFunction('fpu.reciprocal', ['i64', 'i32'],
   fn.return(bits);
 });
 
-/** (b, control): 1 / sqrt(b). */
-export const exactReciprocalSquareRoot = runtimeFunction(
-  'fpu.reciprocalSquareRoot',
-  ['i64', 'i32'],
-  'i64',
-  (fn, runtime) => {
+function reciprocalSquareRoot(name: string, singleRoot: boolean): RuntimeFunction {
+  return runtimeFunction(name, ['i64', 'i32'], 'i64', (fn, runtime) => {
     const before = getRaised(fn);
     const control = fn.param32(1);
-    const root = fn.call('i64', runtime.ref(exactSquareRoot), [fn.param64(0), control.and(~CONTROL.SINGLE)]);
+    const rootControl = singleRoot ? control : control.and(~CONTROL.SINGLE);
+    const root = fn.call('i64', runtime.ref(exactSquareRoot), [fn.param64(0), rootControl]);
     const bits = fn.call('i64', runtime.ref(exactDivide), [fn.i64(ONE), root, control]);
     setRaised(fn, before.or(getRaised(fn).and(ESTIMATE_RAISES)));
     fn.return(bits);
-  },
-);
+  });
+}
+
+/** (b, control): 1 / sqrt(b), with a root in double precision. */
+export const exactReciprocalSquareRoot = reciprocalSquareRoot('fpu.reciprocalSquareRoot', false);
+/** The same with a root in the precision of the result: the one of vectors of singles. */
+export const exactReciprocalSquareRootOfSingle = reciprocalSquareRoot('fpu.reciprocalSquareRootOfSingle', true);

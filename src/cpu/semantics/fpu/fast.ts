@@ -2,9 +2,13 @@
 // and result are ordinary, WebAssembly's f64 operations give the result, and the exact difference to it FI and FR.
 // Everything else goes the way of exact.ts.
 
-import type { F64, FunctionBuilder, I32, I64 } from '../../../wasm/ir.ts';
-import { FRACTION, IMPLICIT, MAGNITUDE, SIGN } from './format.ts';
+import type { F64, FunctionBuilder, FunctionRef, I32, I64 } from '../../../wasm/ir.ts';
+import { stateOffset } from '../../state/layout.ts';
+import { STATE_BASE } from '../../state/memory-map.ts';
+import { type RuntimeFunction, runtimeFunction } from '../runtime.ts';
+import { DEFAULT_NAN, FRACTION, IMPLICIT, INFINITY, MAGNITUDE, SIGN, shiftRightJam } from './format.ts';
 import { ENABLES, FPRF, FPSCR } from './fpscr.ts';
+import { multiplySignificands, productHigh } from './product.ts';
 
 /** FPSCR bits that must be 0 for the short way. */
 const CAREFUL = BigInt(FPSCR.FEX | ENABLES | FPSCR.RN);
@@ -26,7 +30,11 @@ export interface Nearest {
   /** 1 if operands and result are such that `bits` and `remainder` hold. */
   readonly ok: I32;
 }
-export type NearestOperation = (fn: FunctionBuilder, operands: readonly I64[]) => Nearest;
+export type NearestOperation = (
+  fn: FunctionBuilder,
+  operands: readonly I64[],
+  runtime: (f: RuntimeFunction) => FunctionRef,
+) => Nearest;
 
 const LARGEST = Number.MAX_VALUE;
 const LEAST_NORMAL = 2 ** -1022;
@@ -115,11 +123,121 @@ export const nearestSquareRoot: NearestOperation = (fn, [b]) => {
   };
 };
 
+const REMAINDER_OFFSET = stateOffset('scratch', 6);
+const NOT_SO_FAST = DEFAULT_NAN;
+
+/**
+ * (a, c, b): a * c + b rounded once to nearest; the exact value minus it, scaled, in scratch register 6. A NaN if one of
+ * the operands or the result is not an ordinary number, or too much cancels.
+ */
+const fusedNearest = runtimeFunction('fpu.fusedNearest', ['i64', 'i64', 'i64'], 'i64', (fn) => {
+  const [a, c, b] = [fn.param64(0), fn.param64(1), fn.param64(2)];
+  const [fieldA, fieldC, fieldB] = [exponentField(a), exponentField(c), exponentField(b)];
+  const ordinary = (field: I64) => field.sub(1).ltU(0x7fe);
+  fn.if(ordinary(fieldA).and(ordinary(fieldC)).and(ordinary(fieldB)).eqz(), () => fn.return(fn.i64(NOT_SO_FAST)));
+  const [x, y] = [significand(a), significand(c)];
+  const product = multiplySignificands(x, y);
+  // 128-bit numbers with the leading one at bit 124 or 125 of the product, 124 of the addend: bit 60 of the upper half.
+  const upper = productHigh(product);
+  const high = fn.variable('i64', upper.shl(20).or(product.low.shrU(44)));
+  const low = fn.variable('i64', product.low.shl(20));
+  const addHigh = fn.variable('i64', significand(b).shl(8));
+  const addLow = fn.variable('i64', fn.i64(0));
+  const exponentP = fieldA.add(fieldC).sub(1023);
+  const distance = exponentP.sub(fieldB);
+  const exponent = fn.variable('i64', exponentP);
+  fn.if(
+    distance.geS(0n),
+    () => {
+      const h = addHigh.get();
+      fn.if(
+        distance.leU(63n),
+        () => {
+          addLow.set(h.shl(1).shl(fn.i64(63).sub(distance)));
+          addHigh.set(h.shrU(distance));
+        },
+        () => {
+          addLow.set(shiftRightJam(h, distance.wrap().sub(64)));
+          addHigh.set(fn.i64(0));
+        },
+      );
+    },
+    () => {
+      const [h, l] = [high.get(), low.get()];
+      const places = distance.neg();
+      exponent.set(fieldB);
+      fn.if(
+        places.leU(63n),
+        () => {
+          const up = fn.i64(63).sub(places);
+          const lost = l.shl(1).shl(up).ne(0n).extendU();
+          low.set(l.shrU(places).or(h.shl(1).shl(up)).or(lost));
+          high.set(h.shrU(places));
+        },
+        () => {
+          low.set(shiftRightJam(h, places.wrap().sub(64)).or(l.ne(0n).extendU()));
+          high.set(fn.i64(0));
+        },
+      );
+    },
+  );
+  const productSign = a.xor(c).and(SIGN);
+  const sign = fn.variable('i64', productSign);
+  const [ph, pl, bh, bl] = [high.get(), low.get(), addHigh.get(), addLow.get()];
+  fn.if(
+    productSign.xor(b).ltS(0n),
+    () => {
+      const difference = ph.sub(bh).sub(pl.ltU(bl).extendU());
+      const rest = pl.sub(bl);
+      fn.if(
+        difference.ltS(0n),
+        () => {
+          sign.set(productSign.xor(SIGN));
+          high.set(difference.not().add(rest.eqz().extendU()));
+          low.set(rest.neg());
+        },
+        () => {
+          high.set(difference);
+          low.set(rest);
+        },
+      );
+    },
+    () => {
+      const total = pl.add(bl);
+      high.set(ph.add(bh).add(total.ltU(bl).extendU()));
+      low.set(total);
+    },
+  );
+  const [h, l] = [high.get(), low.get()];
+  const shift = h.clz().sub(1);
+  const field = exponent.get().add(2).sub(shift);
+  fn.if(h.eqz().or(field.sub(2).geU(2043n)), () => fn.return(fn.i64(NOT_SO_FAST)));
+  const exact = h
+    .shl(shift)
+    .or(l.shrU(1).shrU(fn.i64(63).sub(shift)))
+    .or(l.shl(shift).ne(0n).extendU());
+  const rounded = exact.add(exact.shrU(10).and(1).add(0x1ff)).shrU(10);
+  fn.store64(STATE_BASE, exact.sub(rounded.shl(10)), REMAINDER_OFFSET);
+  fn.return(field.sub(1).shl(52).add(rounded).or(sign.get()));
+});
+
+/** Of the factors and the addend; `subtract` and `negate` as in exact.ts. */
+export function nearestMultiplyAdd(subtract: boolean, negate: boolean): NearestOperation {
+  return (fn, [a, c, b], runtime) => {
+    const fused = fn.call('i64', runtime(fusedNearest), [a, c, subtract ? b.xor(SIGN) : b]);
+    return {
+      bits: negate ? fused.xor(SIGN) : fused,
+      remainder: () => fn.load64(STATE_BASE, REMAINDER_OFFSET),
+      ok: fused.and(INFINITY).ne(INFINITY),
+    };
+  };
+}
+
 /** The operand itself: what is left is rounding to single precision. */
 export const nearestSame: NearestOperation = (fn, [b]) => ({
   bits: b,
   remainder: () => fn.i64(0),
-  ok: fn.i32(1),
+  ok: b.reinterpretF64().abs().le(fn.f64(LARGEST)),
 });
 
 /** What the short way ends with. */

@@ -172,3 +172,15 @@ export function classOfDouble(bits: I64, singleRange: boolean): I32 {
   const finite = normal.selectIf(magnitude.geU(smallestNormal), zero.selectIf(magnitude.eqz(), denormal));
   return finite.selectIf(magnitude.ltU(INFINITY), infinity.selectIf(magnitude.eq(INFINITY), fn.i32(FPRF.quietNaN)));
 }
+
+/** FPRF code of binary16 bits in its place. */
+export function classOfHalf(bits: I64): I32 {
+  const { fn } = bits;
+  const magnitude = bits.and(0x7fff);
+  const sign = bits.shrU(15).and(1).wrap();
+  const normal = fn.i32(FPRF.positiveNormal).shl(sign);
+  const zero = sign.shl(16).or(FPRF.positiveZero);
+  const finite = normal.selectIf(magnitude.geU(0x400n), zero.selectIf(magnitude.eqz(), normal.or(0x10000)));
+  const special = normal.or(0x1000).selectIf(magnitude.eq(0x7c00n), fn.i32(FPRF.quietNaN));
+  return finite.selectIf(magnitude.ltU(0x7c00n), special);
+}

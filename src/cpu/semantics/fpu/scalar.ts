@@ -26,6 +26,7 @@ import {
   nearestAdd,
   nearestDivide,
   nearestMultiply,
+  nearestMultiplyAdd,
   nearestSame,
   nearestSquareRoot,
   nearestSubtract,
@@ -69,10 +70,25 @@ export const operations = {
   divide: { nearest: nearestDivide, exact: exactDivide, control: 0, normal: true },
   squareRoot: { nearest: nearestSquareRoot, exact: exactSquareRoot, control: 0, normal: true },
   /** Multiply-add operands are the two factors and the addend. */
-  multiplyAdd: { exact: exactMultiplyAdd, control: 0, normal: false },
-  multiplySubtract: { exact: exactMultiplyAdd, control: CONTROL.SUBTRACT, normal: false },
-  negativeMultiplyAdd: { exact: exactMultiplyAdd, control: CONTROL.NEGATE, normal: false },
-  negativeMultiplySubtract: { exact: exactMultiplyAdd, control: CONTROL.SUBTRACT | CONTROL.NEGATE, normal: false },
+  multiplyAdd: { nearest: nearestMultiplyAdd(false, false), exact: exactMultiplyAdd, control: 0, normal: true },
+  multiplySubtract: {
+    nearest: nearestMultiplyAdd(true, false),
+    exact: exactMultiplyAdd,
+    control: CONTROL.SUBTRACT,
+    normal: true,
+  },
+  negativeMultiplyAdd: {
+    nearest: nearestMultiplyAdd(false, true),
+    exact: exactMultiplyAdd,
+    control: CONTROL.NEGATE,
+    normal: true,
+  },
+  negativeMultiplySubtract: {
+    nearest: nearestMultiplyAdd(true, true),
+    exact: exactMultiplyAdd,
+    control: CONTROL.SUBTRACT | CONTROL.NEGATE,
+    normal: true,
+  },
   round: { nearest: nearestSame, exact: exactRound, control: 0, normal: false },
   reciprocal: { exact: exactReciprocal, control: 0, normal: false },
   reciprocalSquareRoot: { exact: exactReciprocalSquareRoot, control: 0, normal: false },
@@ -129,7 +145,7 @@ export function arithmetic(operation: Operation, single: boolean, reads: readonl
       s.takeFpEnabled();
       return;
     }
-    const result = operation.nearest(fn, operands);
+    const result = operation.nearest(fn, operands, (f) => s.runtime(f));
     const narrowed = single ? toSingle(result) : undefined;
     const short = () => {
       const finished = narrowed ? narrowed.finish(fpscr) : finishDouble(result, fpscr, operation.normal);
