@@ -9,13 +9,22 @@ export interface DeviceClock {
   at(deadlineNs: number, action: () => void): () => void;
 }
 
-/** Where work that finished on the host (a disk read, a packet) enters the machine. */
+/**
+ * Where what happens on the host enters the machine. Actions that are under way when the machine is reset still run: a
+ * device tells by a count of its own that they belong to an earlier life.
+ */
 export interface HostEvents {
   /**
    * Runs `action` at the next turn boundary, in the order of the calls, waking the machine if it sleeps. May be called
-   * at any time.
+   * at any time: a packet, a key, a client that connects.
    */
   post(action: () => void): void;
+  /**
+   * Runs `action` with the result of `work` at a turn boundary once it is there. With the virtual clock the guest stands
+   * still until then and actions run in the order of the calls, so that every run sees the same; with the host's clock
+   * the guest goes on. `work` turns its failures into results: a rejection is a bug and ends the run.
+   */
+  finish<Result>(work: Promise<Result>, action: (result: Result) => void): void;
 }
 
 export interface DeviceLog {

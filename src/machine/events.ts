@@ -2,6 +2,9 @@
 
 import type { FirmwareEvent } from '../firmware/client-interface.ts';
 import type { ConsoleEvent, HcallEvent, InterruptEvent, RtasEvent } from '../hypervisor/events.ts';
+import { busAddressText } from '../pci/bus-address.ts';
+import type { DeviceOrigin, DmaFaultReason, DmaMode } from '../pci/dma-space.ts';
+import type { DmaAccess } from '../pci/tce-table.ts';
 
 export type MachineEvent =
   | ({ readonly category: 'hcall' } & HcallEvent)
@@ -14,7 +17,28 @@ export type MachineEvent =
       readonly event: 'start' | 'reboot' | 'power-off' | 'panic' | 'stop';
       readonly message?: string;
     }
+  | ({ readonly category: 'dma' } & DmaTraceEvent)
   | { readonly category: 'warning'; readonly message: string };
+
+/** A device reached for memory: it got there (`gra`, `lenBytes`), or it did not (`fault`). */
+export interface DmaTraceEvent {
+  readonly device: string;
+  /** -1 where there is none. */
+  readonly queue: number;
+  readonly descriptor: number;
+  readonly access: DmaAccess;
+  readonly mode: DmaMode;
+  /** The address the device used, in hexadecimal. */
+  readonly address: string;
+  readonly gra?: number;
+  readonly lenBytes?: number;
+  readonly fault?: DmaFaultReason;
+}
+
+/** The part of a DMA event that says who and where. */
+export function dmaEvent({ name, queue, descriptor, busAddress }: DeviceOrigin) {
+  return { category: 'dma', device: name, queue, descriptor, address: busAddressText(busAddress) } as const;
+}
 
 export type EventCategory = MachineEvent['category'];
 export const EVENT_CATEGORIES: readonly EventCategory[] = [
@@ -24,6 +48,7 @@ export const EVENT_CATEGORIES: readonly EventCategory[] = [
   'console',
   'firmware',
   'machine',
+  'dma',
   'warning',
 ];
 

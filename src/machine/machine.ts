@@ -5,6 +5,7 @@ import { CpuCore } from '../cpu/interpreter/core.ts';
 import { semantics } from '../cpu/semantics/index.ts';
 import { MAX_RAM_BYTES, MAX_VCPUS } from '../cpu/state/memory-map.ts';
 import { EXIT, type ExitReason, MSR } from '../cpu/state/msr.ts';
+import { AddressMap, type MmioBytes } from '../device/address-map.ts';
 import { type BootProtocol, prepareBoot } from '../firmware/boot.ts';
 import type { ClientInterface } from '../firmware/client-interface.ts';
 import { type KernelImage, openKernel } from '../firmware/kernel-image.ts';
@@ -16,10 +17,13 @@ import { Hypervisor } from '../hypervisor/hypervisor.ts';
 import { logicalAddress } from '../hypervisor/logical-address.ts';
 import type { Vty } from '../hypervisor/terminal.ts';
 import type { PartitionPort } from '../hypervisor/vcpu-port.ts';
-import { EPOW_IRQ, VIO_IRQ_FIRST } from '../hypervisor/xics/irq-map.ts';
+import { EPOW_IRQ, LSI_IRQ_FIRST, MSI_IRQ_COUNT, MSI_IRQ_FIRST, VIO_IRQ_FIRST } from '../hypervisor/xics/irq-map.ts';
 import { NormalHostView } from '../memory/host-view.ts';
 import { UsageError } from '../util/errors.ts';
-import { EVENT_CATEGORIES, type EventCategory, EventStream, type MachineEvent } from './events.ts';
+import { type DeviceDescription, type DeviceRequest, Devices } from '../vmm/devices.ts';
+import { DeviceSchedule } from './device-schedule.ts';
+import { dmaEvent, EVENT_CATEGORIES, type EventCategory, EventStream, type MachineEvent } from './events.ts';
+import { logicalMmio } from './logical-mmio.ts';
 import { Scheduler } from './scheduler.ts';
 import { type ClockMode, MachineTime, TICKS_PER_MS, TIMEBASE_HZ } from './time.ts';
 import { PVR_POWER9, VcpuAdapter } from './vcpu-adapter.ts';
@@ -54,6 +58,10 @@ export interface MachineConfiguration {
   /** Wall-clock time at power-on, UTC milliseconds since 1970; for the virtual clock. */
   readonly bootTimeMs?: number;
   readonly protocol?: BootProtocol;
+  /** What is plugged into the PCI slots, in this order. */
+  readonly devices?: readonly DeviceRequest[];
+  /** PCI host bridges, 1 or 2. Default 1. */
+  readonly bridges?: number;
   /** Event categories that `events()` gives when it is not told which. */
   readonly trace?: readonly string[];
 }
@@ -81,6 +89,7 @@ export interface MachineReport {
   readonly rtas: Readonly<Record<string, number>>;
   readonly exits: Readonly<Record<string, number>>;
   readonly translations: { readonly flushes: number; readonly decodedPageResets: number };
+  readonly devices: readonly DeviceDescription[];
   /** Accesses to guest real addresses where there is nothing. */
   readonly unassignedAccesses: number;
   readonly warnings: readonly string[];
@@ -114,6 +123,9 @@ export class Machine implements AsyncDisposable {
   private readonly view: NormalHostView;
   private readonly vcpus: readonly VcpuAdapter[];
   private readonly time: MachineTime;
+  private readonly map: AddressMap;
+  private readonly devices: Devices;
+  private readonly schedule: DeviceSchedule;
   private readonly hypervisor: Hypervisor;
   private readonly scheduler: Scheduler;
   private readonly stream: EventStream;
@@ -126,7 +138,6 @@ export class Machine implements AsyncDisposable {
   private rebootRequested = false;
   private reboots = 0;
   private hostSeconds = 0;
-  private unassignedAccesses = 0;
   private running = false;
   private stopRequested = false;
   private inputOpen = true;
@@ -168,6 +179,15 @@ export class Machine implements AsyncDisposable {
     this.randomness = new RandomSource(configuration.seed ?? (this.time.mode === 'virtual' ? 1 : undefined), host);
     this.core = new CpuCore({ semantics, ramBytes: configuration.memoryBytes, cpus: configuration.cpus });
     this.view = new NormalHostView(this.core.memory);
+    this.schedule = new DeviceSchedule(this.time, () => {
+      this.scheduler?.rescheduled();
+      this.wakeSleeper?.();
+    });
+    this.map = new AddressMap(({ gra }) => {
+      if (this.map.unassigned > 1) return;
+      this.warn(`nothing is at guest real address 0x${gra.toString(16)}; further such accesses are only counted`);
+    });
+    this.devices = this.createDevices(configuration);
     const vcpuHost = {
       timebase: () => this.time.now,
       rescheduled: () => {
@@ -183,6 +203,8 @@ export class Machine implements AsyncDisposable {
       partition: this.partition(),
       config: { name: 'powervisor', uuid: new Uint8Array(16), timebaseHz: TIMEBASE_HZ, sharedProcessors: true },
       terminals: [{ unit: CONSOLE_UNIT, irq: VIO_IRQ_FIRST, output: { write: (bytes) => this.consoleOutput(bytes) } }],
+      mmio: logicalMmio(this.map),
+      bridges: this.devices.bridges,
       log: { warn: (message) => this.warn(message) },
     });
     this.hypervisor.register({
@@ -200,8 +222,10 @@ export class Machine implements AsyncDisposable {
       beginSlice: (id) => this.hypervisor.beginSlice(id),
       endSlice: (id) => this.hypervisor.endSlice(id),
       exit: (id, reason) => this.exit(id, reason),
-      nextTimer: () => this.timer,
+      nextTimer: () => earlier(this.timer, this.schedule.nextTimer()),
       fireTimer: () => {
+        this.schedule.fireTimers();
+        if (this.timer === undefined || this.timer > this.time.now) return;
         this.timer = undefined;
         this.hypervisor.timerExpired();
       },
@@ -314,7 +338,8 @@ export class Machine implements AsyncDisposable {
         flushes: Number(this.core.shared('translationFlushes')),
         decodedPageResets: Number(this.core.shared('decodedPageResets')),
       },
-      unassignedAccesses: this.unassignedAccesses,
+      devices: this.devices.describe(),
+      unassignedAccesses: this.map.unassigned,
       warnings: this.warnings,
     };
   }
@@ -324,6 +349,7 @@ export class Machine implements AsyncDisposable {
     this.outcome ??= { reason: 'stopped' };
     this.stream.end();
     this.consoleListeners.clear();
+    this.devices.close();
   }
 
   /** Executes until `untilMs` of the host, or sleeps if there is nothing to execute; then lets the host breathe. */
@@ -331,6 +357,8 @@ export class Machine implements AsyncDisposable {
     let rounds = 0;
     while (!this.outcome && !this.stopRequested) {
       if (lastTick !== undefined && this.time.now >= lastTick) return;
+      if (this.schedule.mustSettle) await this.schedule.settle();
+      this.schedule.runPosted();
       const result = this.scheduler.round();
       if (this.rebootRequested) this.reboot();
       if (result.kind === 'idle' && !this.outcome) {
@@ -344,6 +372,7 @@ export class Machine implements AsyncDisposable {
 
   /** Nothing to execute before `until`. True if the host has had time for its other work. */
   private async idle(until: bigint | undefined): Promise<boolean> {
+    if (this.schedule.pressing) return false;
     if (this.time.mode === 'host') {
       const ms = until === undefined ? LONGEST_SLEEP_MS : Math.min(LONGEST_SLEEP_MS, this.time.hostMsUntil(until));
       await this.sleep(ms);
@@ -378,20 +407,46 @@ export class Machine implements AsyncDisposable {
         vcpu.setGpr(3, BigInt.asUintN(64, -2n));
         return;
       case EXIT.mmioRead:
-      case EXIT.mmioWrite: {
-        // Nothing is there: reads give ones, writes are lost, as on a bus that nobody drives.
-        if (this.unassignedAccesses++ === 0) {
-          const address = this.core.vcpus[id].get64('mmioAddress');
-          this.warn(
-            `nothing is at guest real address 0x${address.toString(16)}; further such accesses are only counted`,
-          );
-        }
-        this.core.vcpus[id].answerMmio(0xffff_ffff_ffff_ffffn);
+      case EXIT.mmioWrite:
+        this.mmio(id, reason === EXIT.mmioRead);
         return;
-      }
       default:
         this.end({ reason: 'error', message: `CPU ${id} stopped for an unknown reason (${reason})` });
     }
+  }
+
+  /** An access outside of RAM: what the address map has there answers. */
+  private mmio(id: number, isLoad: boolean): void {
+    const vcpu = this.core.vcpus[id];
+    // Beyond 2^53 the number is rounded, and still nothing is there.
+    const gra = Number(vcpu.get64('mmioAddress'));
+    const lenBytes = vcpu.get32('mmioSize');
+    if (isLoad) {
+      vcpu.answerMmio(lenBytes === 8 ? this.map.load64(gra) : BigInt(this.map.load(gra, lenBytes as MmioBytes)));
+      return;
+    }
+    const value = vcpu.get64('mmioData');
+    if (lenBytes === 8) this.map.store64(gra, value);
+    else this.map.store(gra, lenBytes as MmioBytes, Number(BigInt.asUintN(8 * lenBytes, value)));
+    vcpu.answerMmio(0n);
+  }
+
+  private createDevices(configuration: MachineConfiguration): Devices {
+    const devices = new Devices({
+      view: this.view,
+      map: this.map,
+      bridges: configuration.bridges ?? 1,
+      interrupts: (index) => ({
+        pulse: (irq) => this.hypervisor.xics.sources.pulse(irq),
+        setLevel: (irq, asserted) => this.hypervisor.xics.sources.setLevel(irq, asserted),
+        pinIrqFirst: LSI_IRQ_FIRST + 4 * index,
+        messageIrqFirst: MSI_IRQ_FIRST,
+        messageIrqCount: MSI_IRQ_COUNT,
+      }),
+      ports: { clock: this.schedule, events: this.schedule, log: { warn: (message) => this.warn(message) } },
+    });
+    for (const request of configuration.devices ?? []) devices.plug(request);
+    return devices;
   }
 
   private powerOn(): void {
@@ -458,6 +513,7 @@ export class Machine implements AsyncDisposable {
       rngSeed: this.randomness.bytes(32),
       randomHcall: true,
       epowInterrupt: EPOW_IRQ,
+      addNodes: (tree) => this.devices.addNodes(tree, (service) => hypervisor.rtas.token(service)),
     };
   }
 
@@ -465,6 +521,7 @@ export class Machine implements AsyncDisposable {
     this.rebootRequested = false;
     this.reboots++;
     this.emitMachine('reboot');
+    this.devices.reset();
     this.hypervisor.reset();
     this.timer = undefined;
     this.core.memory.fill(0, this.view.sizeBytes, 0);
@@ -532,6 +589,16 @@ export class Machine implements AsyncDisposable {
     events.interrupt = stream.wants('interrupt')
       ? (event) => stream.emit({ category: 'interrupt', ...event })
       : undefined;
+    this.devices.listenToDma(
+      stream.wants('dma')
+        ? {
+            access: ({ origin, access, mode, gra, lenBytes }) =>
+              stream.emit({ ...dmaEvent(origin), access, mode, gra, lenBytes }),
+            fault: ({ reason, access, mode, address }, origin) =>
+              stream.emit({ ...dmaEvent({ ...origin, busAddress: address }), access, mode, fault: reason }),
+          }
+        : {},
+    );
     events.console = stream.wants('console') ? (event) => stream.emit({ category: 'console', ...event }) : undefined;
   }
 
@@ -573,6 +640,10 @@ export class Machine implements AsyncDisposable {
       },
     };
   }
+}
+
+function earlier(a: bigint | undefined, b: bigint | undefined): bigint | undefined {
+  return a === undefined || (b !== undefined && b < a) ? b : a;
 }
 
 /** The part of an AbortSignal that is used. */

@@ -56,12 +56,16 @@ export class Scheduler {
   /** Gives one turn to the next vCPU that can use it. */
   round(): RoundResult {
     this.time.sample();
-    const timer = this.ports.nextTimer();
-    if (timer !== undefined && timer <= this.time.now) this.ports.fireTimer();
+    if (this.timerDue()) this.ports.fireTimer();
     const id = this.pick();
     if (id === undefined) return { kind: 'idle', until: this.nextEvent() };
     this.turn(id);
     return { kind: 'ran' };
+  }
+
+  private timerDue(): boolean {
+    const timer = this.ports.nextTimer();
+    return timer !== undefined && timer <= this.time.now;
   }
 
   private pick(): number | undefined {
@@ -89,7 +93,10 @@ export class Scheduler {
       left -= executed;
       this.exits.set(reason, (this.exits.get(reason) ?? 0) + 1);
       if (reason === EXIT.yield) break;
-      if (reason === EXIT.budget || reason === EXIT.timer) continue;
+      if (reason === EXIT.budget || reason === EXIT.timer) {
+        if (this.timerDue()) break;
+        continue;
+      }
       this.ports.exit(id, reason);
       if (this.endTurn) break;
     }

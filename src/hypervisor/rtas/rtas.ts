@@ -46,6 +46,13 @@ export class Rtas {
     return [...this.byToken.values()].sort((a, b) => a.token - b.token);
   }
 
+  /** Token of the service of this name, which exists. */
+  token(name: string): number {
+    const service = [...this.byToken.values()].find((candidate) => candidate.name === name);
+    assert(service, `there is no RTAS service ${name}`);
+    return service.token;
+  }
+
   /** Calls so far by service name. */
   counts(): Record<string, number> {
     return Object.fromEntries([...this.calls].sort(([a], [b]) => (a < b ? -1 : 1)));
