@@ -1,5 +1,6 @@
 // ibm,set-xive, ibm,get-xive, ibm,int-on, ibm,int-off: where a source's interrupts go. LoPAR, PowerPC External Interrupt
-// Option. Deviation: ibm,set-xive with a priority unmasks a source that was never switched on, as existing platforms do.
+// Option. Deviation: ibm,set-xive with a priority unmasks a source that was never switched on, as existing platforms do;
+// so ibm,get-xive must say 0xff while a source is off, or a kernel that sets the server it has just read would unmask it.
 
 import type { Xics } from '../xics/xics.ts';
 import { RTAS_PARAMETER_ERROR, RTAS_SUCCESS, type RtasCall, type RtasService } from './service.ts';
@@ -49,12 +50,12 @@ function setXive(xics: Xics, call: RtasCall): number {
   return onSource(xics, call, (irq) => xics.sources.setXive(irq, server, priority));
 }
 
-/** Outputs: server, and the priority last set, also while the source is off. */
+/** Outputs: server, and the priority in force: 0xff while the source is off. */
 function getXive(xics: Xics, call: RtasCall): number {
   return onSource(xics, call, (irq) => {
     const source = xics.sources.find(irq)!;
     call.result(1, source.server);
-    call.result(2, source.savedPriority);
+    call.result(2, source.priority);
   });
 }
 
