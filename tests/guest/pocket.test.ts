@@ -39,7 +39,7 @@ describe('pocket guest', () => {
     expect(report.reboots).toBe(1);
   });
 
-  for (const how of ['loop', 'garbage', 'nowhere']) {
+  for (const how of ['loop', 'garbage=raw', 'nowhere=raw']) {
     it(`is stopped by a time limit when it does "${how}", and leaves a report`, async () => {
       const { outcome, report } = await run({ append: `plain ${how}` }, { timeoutMs: 3000 });
       expect(outcome).toEqual({ reason: 'timeout' });
