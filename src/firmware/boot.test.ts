@@ -121,8 +121,24 @@ describe('with a flattened tree', () => {
     ]);
   });
 
-  it('refuses a client program', () => {
+  it('refuses programs that need Open Firmware: a 32-bit client and a 64-bit zImage', () => {
     expect(() => boot('flattened-tree', clientAt(0x20_0000n))).toThrow(/Open Firmware client/);
+    const zImage = parseKernel(
+      buildElf({
+        is64: true,
+        littleEndian: true,
+        type: 3,
+        machine: 21,
+        entry: 0n,
+        parts: [
+          { type: PT_LOAD, bytes: new Uint8Array(64) },
+          { type: PT_NOTE, bytes: elfNote('PowerPC', 0x1275, 24, true) },
+        ],
+      }),
+      'zImage',
+    );
+    expect(() => boot('flattened-tree', zImage)).toThrow(/Open Firmware client/);
+    expect(boot('open-firmware', zImage).state.entryGra).toBe(KERNEL_BASE_GRA);
   });
 });
 

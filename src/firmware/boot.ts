@@ -96,7 +96,7 @@ function enterWithOpenFirmware(view: HostView, request: BootRequest, layout: Boo
 
 function enterWithFlattenedTree(view: HostView, request: BootRequest, layout: BootLayout): BootState {
   const { kernel, initrd, rtasGra, treeGra } = layout;
-  if (request.kernel.kind === 'elf32-client') {
+  if (request.kernel.needsOpenFirmware) {
     throw new PowervisorError(
       'KERNEL_NOT_BOOTABLE',
       `${request.kernel.what} is an Open Firmware client and cannot be entered with a flattened device tree.`,

@@ -1,4 +1,4 @@
-// Flattened device trees (Devicetree Specification 0.4, chapter 5), version 17: the form in which a tree is handed to a
+// Flattened device trees (DTSpec 5), version 17: the form in which a tree is handed to a
 // kernel entered without Open Firmware. Leaves out version 16 and older, and overlays.
 
 import { PowervisorError } from '../util/errors.ts';

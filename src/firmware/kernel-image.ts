@@ -18,6 +18,8 @@ export interface KernelImage {
   /** A file name or the like, for messages. */
   readonly what: string;
   readonly kind: 'elf64' | 'elf32-client';
+  /** True for boot programs, which cannot do without the client interface. */
+  readonly needsOpenFirmware: boolean;
   /** True if it runs wherever it is put, at a multiple of 64 KiB. */
   readonly relocatable: boolean;
   /** Like `KernelSegment.address`. */
@@ -38,7 +40,7 @@ export interface LoadedKernel {
 const KERNEL_OFFSET_MASK = 0x0fff_ffffn;
 const KERNEL_VIRTUAL_BASE = 0xc000_0000_0000_0000n;
 
-/** The note that makes an ELF32 file a boot program for CHRP Open Firmware (CHRP binding 11.1.1). */
+/** The note that makes an ELF file a boot program for CHRP Open Firmware (CHRP binding 11.1.1). */
 const CHRP_NOTE = { owner: 'PowerPC', type: 0x1275 } as const;
 
 /**
@@ -110,6 +112,7 @@ function kernel64(elf: ElfFile, what: string): KernelImage {
   return {
     what,
     kind: 'elf64',
+    needsOpenFirmware: hasChrpNote(elf),
     relocatable: true,
     entry: Number(elf.entry & KERNEL_OFFSET_MASK),
     segments: segmentsAt(elf, (address) => Number(address & KERNEL_OFFSET_MASK)),
@@ -125,10 +128,7 @@ function client32(elf: ElfFile, what: string): KernelImage {
       `it is a kernel for 32-bit PowerPC processors, linked at 0x${lowest.toString(16)}; this machine is a POWER9 and boots ppc64 or ppc64le kernels`,
     );
   }
-  if (
-    elf.type !== ET_EXEC ||
-    !elf.notes.some(({ owner, type }) => owner === CHRP_NOTE.owner && type === CHRP_NOTE.type)
-  ) {
+  if (elf.type !== ET_EXEC || !hasChrpNote(elf)) {
     throw notBootable(
       what,
       'it is a 32-bit big-endian PowerPC program without the CHRP note that zImage.pseries and GRUB carry; give a ppc64 or ppc64le kernel',
@@ -137,10 +137,15 @@ function client32(elf: ElfFile, what: string): KernelImage {
   return {
     what,
     kind: 'elf32-client',
+    needsOpenFirmware: true,
     relocatable: false,
     entry: Number(elf.entry),
     segments: segmentsAt(elf, Number),
   };
+}
+
+function hasChrpNote(elf: ElfFile): boolean {
+  return elf.notes.some(({ owner, type }) => owner === CHRP_NOTE.owner && type === CHRP_NOTE.type);
 }
 
 function segmentsAt(elf: ElfFile, place: (physicalAddress: bigint) => number): KernelSegment[] {

@@ -1,4 +1,4 @@
-// Property values of a device tree as bytes (IEEE 1275 3.2.2.1, Devicetree Specification 2.2.4): everything is
+// Property values of a device tree as bytes (IEEE 1275 3.2.2.1, DTSpec 2.2.4): everything is
 // big-endian, 32-bit cells or NUL-terminated strings.
 
 const encoder = new TextEncoder();
