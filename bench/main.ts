@@ -3,11 +3,11 @@
 //
 // Options: --rounds N (default 3), --only NAME (part of a row's name), --json FILE, --no-qemu.
 
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus as hostCpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { cacheDirectory, GuestCache } from '../src/backends/node/guest-cache.ts';
 import { type Peer, powervisor, qemu, qemuVersion, watch } from './machines.ts';
 
 const { values } = parseArgs({
@@ -100,10 +100,15 @@ async function boot(
   record(name, peer, { ms: done, result: 'prompt' });
 }
 
+/** Kernel and initrd of named guests, fetched or built first if need be, by way of the command. */
 async function guestFiles(kernel: string, initrd: string): Promise<{ kernel: string; initrd: string }> {
-  const cache = new GuestCache({ directory: cacheDirectory() });
-  const [a, b] = [await cache.ensure(kernel, { build: true }), await cache.ensure(initrd, { build: true })];
-  return { kernel: a.files.kernel!.path, initrd: b.files.initrd!.path };
+  return { kernel: guestFile(kernel, 'kernel'), initrd: guestFile(initrd, 'initrd') };
+}
+function guestFile(name: string, part: string): string {
+  const make = name === 'linux-svm' ? 'build' : 'fetch';
+  const command = fileURLToPath(new URL('../bin/powervisor', import.meta.url));
+  execFileSync(process.execPath, [command, 'guest', make, name], { stdio: ['ignore', 'ignore', 'inherit'] });
+  return execFileSync(process.execPath, [command, 'guest', 'path', name, part], { encoding: 'utf8' }).trim();
 }
 
 const version = qemuVersion();
