@@ -8,11 +8,13 @@ import type { SemanticsMap } from './emitter.ts';
 import { fixedPoint } from './fixed-point.ts';
 import { floatingPoint } from './floating-point.ts';
 import { loadStore } from './load-store.ts';
+import { quad } from './quad.ts';
 import { spr } from './spr.ts';
 import { system } from './system.ts';
 import { vectorMemory } from './vector-memory.ts';
 import { vmxCrypto } from './vmx-crypto.ts';
 import { vmxDecimal } from './vmx-decimal.ts';
+import { vmxFloat } from './vmx-float.ts';
 import { vmxInteger } from './vmx-integer.ts';
 import { vmxMultiply } from './vmx-multiply.ts';
 import { vmxPermute } from './vmx-permute.ts';
@@ -32,6 +34,7 @@ export const semantics: SemanticsMap = {
   ...system,
   ...vectorMemory,
   ...vmxInteger,
+  ...vmxFloat,
   ...vmxShift,
   ...vmxPermute,
   ...vmxMultiply,
@@ -43,4 +46,5 @@ export const semantics: SemanticsMap = {
   ...vsxMove,
   ...vsxScalarFloat,
   ...vsxVectorFloat,
+  ...quad,
 };

@@ -128,10 +128,12 @@ export function roundPack(
   // The leading one, when there is one, adds 1 to the exponent field below.
   const field = denormal ? 0 : top + bias - 1;
   const packed = (BigInt(field) << BigInt(f.fractionBits)) + wide;
-  if (packed < infinityOf(f)) return signBit(f, sign) | packed;
+  // An adjusted exponent that is still out of range leaves an undefined result.
+  const magnitudes = ones(widthOf(f) - 1);
+  if (packed < infinityOf(f)) return signBit(f, sign) | (packed & magnitudes);
   if (env.overflowEnabled) {
     env.raised |= FPSCR.OX;
-    return signBit(f, sign) | (packed - (BigInt(adjust) << BigInt(f.fractionBits)));
+    return signBit(f, sign) | ((packed - (BigInt(adjust) << BigInt(f.fractionBits))) & magnitudes);
   }
   const infinite = env.mode === MODE.nearest || env.mode === MODE.away || env.mode === (sign ? MODE.down : MODE.up);
   env.raised = (env.raised & ~FPSCR.FR) | FPSCR.OX | FPSCR.XX | FPSCR.FI | (infinite ? FPSCR.FR : 0);
@@ -338,13 +340,19 @@ export function roundToIntegral(f: BinaryFormat, env: Environment, b: bigint): b
   return roundPack(f, exact, x.sign, kept, 0, false);
 }
 
-/** To a shorter significand in the same format; no denormals other than the format's own. */
+/**
+ * To a shorter significand in the same format, by rounding, or truncation of a NaN. Denormals are the format's own, and
+ * no underflow is reported.
+ */
 export function roundToPrecision(f: BinaryFormat, env: Environment, b: bigint, fractionBits: number): bigint {
   const nan = propagated(f, env, [b]);
-  if (nan !== undefined) return nan;
+  if (nan !== undefined) return nan & ~ones(f.fractionBits - fractionBits);
   const x = unpack(f, b);
   if (x.kind !== 'finite') return b;
-  return roundPack(f, env, x.sign, x.significand, x.exponent, false, fractionBits);
+  const quiet = { ...env, underflowEnabled: false };
+  const value = roundPack(f, quiet, x.sign, x.significand, x.exponent, false, fractionBits);
+  env.raised = quiet.raised & ~FPSCR.UX;
+  return value;
 }
 
 /** FPRF code, in its place. */

@@ -132,7 +132,9 @@ function rounding(name: string, format: Format): RuntimeFunction {
       () => {
         const packed = field.shl(format.fractionBits).add(rounded.shrU(down));
         bits.set(packed);
-        fn.if(packed.geU(format.limit), () => {
+        // An adjusted exponent that is still too small leaves an undefined result, but is no overflow.
+        const adjusted = flags.get().and(FPSCR.UX);
+        fn.if(packed.geU(format.limit).and(adjusted.eqz()), () => {
           fn.if(
             control.and(FPSCR.OE),
             () => {
@@ -155,7 +157,8 @@ function rounding(name: string, format: Format): RuntimeFunction {
       },
     );
     fn.if(flags.get(), () => raise(fn, flags.get()));
-    fn.return(bits.get().or(sign.extendU().shl(format.signBit)));
+    const below = (1n << BigInt(format.signBit)) - 1n;
+    fn.return(bits.get().and(below).or(sign.extendU().shl(format.signBit)));
   });
 }
 

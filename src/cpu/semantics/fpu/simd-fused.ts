@@ -14,7 +14,8 @@ function fusedToOdd(fn: FunctionBuilder, a: V128, c: V128, b: V128): V128 {
   const sum = product.bin('f64x2.add', b);
   const virtual = sum.bin('f64x2.sub', product);
   const error = product.bin('f64x2.sub', sum.bin('f64x2.sub', virtual)).bin('f64x2.add', b.bin('f64x2.sub', virtual));
-  const inexact = error.bin('f64x2.ne', fn.v128(0n));
+  // Not a NaN, which the error of an infinite sum is.
+  const inexact = error.un('f64x2.abs').bin('f64x2.gt', fn.v128(0n));
   const tooLarge = error.xor(sum).shift('i64x2.shr_s', 63);
   const one = fn.v128((1n << 64n) | 1n);
   return sum.bin('i64x2.add', tooLarge.and(inexact)).or(inexact.and(one));

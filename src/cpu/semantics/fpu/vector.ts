@@ -297,8 +297,10 @@ export function vectorCompare(op: 'eq' | 'ge' | 'gt', precision: Precision, long
       () => {
         clearRaised(fn);
         fn.callVoid(s.runtime(long), [a, b]);
-        fn.if(fn.call('i32', s.runtime(commitVector), []), () => s.setVsr('xt', value));
-        record();
+        fn.if(fn.call('i32', s.runtime(commitVector), []), () => {
+          s.setVsr('xt', value);
+          record();
+        });
         s.takeFpEnabled();
       },
     );
