@@ -4,6 +4,7 @@
 
 import { fieldValue } from '../../src/cpu/isa/decode.ts';
 import type { Instruction } from '../../src/cpu/isa/table.ts';
+import { clearAdjusted, clearDoubtfulFi, decimalStatus, specialOperands } from './decimal-rules.ts';
 import { fpscrBit as bit } from './reference-instructions.ts';
 import {
   boundedAtomic,
@@ -125,6 +126,18 @@ export const ruleDifferences: readonly RuleDifference[] = [
     rule: moveFpscr,
   },
   {
+    what: 'decimal: drdpq delivers to the even register of the pair; NaNs keep their payload and drsp their kind, ddedpd, diex, dscli and dscri the declets of infinities and NaNs, in canonical form; denbcd refuses any invalid digit; QEMU differs in each',
+    reference: 'ISA 3.0B I 5.3, 5.6.5, 5.6.6',
+    ops: (entry) => entry.class === 'dfp',
+    rule: specialOperands,
+  },
+  {
+    what: 'decimal: enabled exceptions interrupt, invalid ones and division by zero keep the target, FI is cleared, tiny exact results raise an enabled UX; QEMU does none of it',
+    reference: 'ISA 3.0B I 5.5.10',
+    ops: (entry) => entry.class === 'dfp',
+    rule: decimalStatus,
+  },
+  {
     what: 'FX is set when an exception bit goes from 0 to 1; QEMU sets it whenever the exception occurs again',
     reference: 'ISA 3.0B I 4.2.2',
     ops: (entry) => entry.class === 'dfp' || (estimatePrecision(entry.op) !== undefined && !entry.op.startsWith('v')),
@@ -177,6 +190,18 @@ export const maskDifferences: readonly MaskDifference[] = [
     ops: (entry) => entry.class === 'dfp',
     clear: (_entry, _word, _before, state) =>
       setFpscr(state, fpscrOf(state) & ~(state.outcome === outcomes.ok ? bit.FR : bit.FR | bit.FI)),
+  },
+  {
+    what: 'decimal: the adjusted result of an enabled overflow or underflow, of which QEMU gives the one for disabled exceptions',
+    reference: 'ISA 3.0B I 5.5.10.3, 5.5.10.4',
+    ops: (entry) => entry.class === 'dfp',
+    clear: clearAdjusted,
+  },
+  {
+    what: 'decimal: FI, where it and XX were set before: QEMU does not clear it',
+    reference: 'ISA 3.0B I 4.2.2',
+    ops: (entry) => entry.class === 'dfp',
+    clear: clearDoubtfulFi,
   },
   {
     what: 'CR1 of a recording instruction that takes the floating-point interrupt: QEMU interrupts before setting it',
