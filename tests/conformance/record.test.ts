@@ -8,6 +8,7 @@ import { Oracle, qemuVersion } from './oracle.ts';
 import { readRecord, writeRecord } from './record-format.ts';
 import { BlockRunner } from './runner.ts';
 import { covered } from './selection.ts';
+import { sequenceHashes, sequenceKinds } from './sequences.ts';
 import { blocksPerInstruction, makeBlock, seed } from './vectors.ts';
 
 test('a record reads back as written', () => {
@@ -32,6 +33,7 @@ test.runIf(process.env.CONFORMANCE_RECORD === '1')('record', { timeout: 900_000 
       blocks.map((block, index) => runner.expectedHash(block, answers[index])),
     );
   }
+  for (const kind of sequenceKinds) hashes.set(`sequence ${kind}`, await sequenceHashes(oracle, kind));
   oracle.close();
   const date = new Date().toISOString().slice(0, 10);
   const path = fileURLToPath(new URL('./data/recorded.json', import.meta.url));

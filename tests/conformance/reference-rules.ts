@@ -397,6 +397,7 @@ export function checkEstimate(
       if (result.negative !== a.negative) return `${text}: wrong sign`;
       // Results out of range, or flushed, are as FPSCR and VSCR have it.
       if (!root && (exponent < -f.maxExponent || exponent > f.maxExponent - 3)) continue;
+      if (root && (exponent < -2 * f.maxExponent || exponent > 2 * f.maxExponent - 6)) continue;
       if (!relativeErrorWithin(result, a, bits, root, f)) return `${text}: further off than 2^-${bits}`;
     }
   }
