@@ -503,7 +503,7 @@ export class Machine implements AsyncDisposable {
       cpus: this.vcpus.length,
       pvr: Number(PVR_POWER9),
       timebaseHz: TIMEBASE_HZ,
-      decimalFloat: false,
+      decimalFloat: true,
       bootargs: this.configuration.append ?? '',
       rtasServices: hypervisor.rtas.services(),
       // A panicking kernel tells through ibm,os-term only if it is told that the call returns.
