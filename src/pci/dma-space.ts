@@ -110,6 +110,10 @@ export class DmaSpace {
   /** For the scalars: no allocation on the way of a ring index. */
   private readonly scalar = new Uint8Array(8);
   private readonly scalarView = new DataView(this.scalar.buffer);
+  /** By length. */
+  private readonly scalars = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((bytes) => this.scalar.subarray(0, bytes));
+  /** Set by `locate`: how many bytes from the located one on are contiguous in guest real memory, at most those wanted. */
+  private partBytes = 0;
 
   constructor(options: DmaSpaceOptions) {
     this.view = options.view;
@@ -137,8 +141,7 @@ export class DmaSpace {
   /** Whether `lenBytes` bytes at `address` could be transferred now; touches nothing. */
   check(address: BusAddress, lenBytes: number, access: DmaAccess): DmaFault | undefined {
     for (let done = 0; done < lenBytes; ) {
-      const part = this.locate(address + done, lenBytes - done, access);
-      if (part < 0) return this.lastFault;
+      if (this.locate(address + done, lenBytes - done, access) < 0) return this.lastFault;
       done += this.partBytes;
     }
     return undefined;
@@ -162,26 +165,20 @@ export class DmaSpace {
 
   storeU8(address: BusAddress, value: number, origin: DeviceOrigin): DmaFault | undefined {
     this.scalar[0] = value;
-    return this.transferPart(address, 1, 'write', origin);
+    return this.transfer(address, this.scalars[1], 'write', origin);
   }
   storeU16LE(address: BusAddress, value: number, origin: DeviceOrigin): DmaFault | undefined {
     this.scalarView.setUint16(0, value, true);
-    return this.transferPart(address, 2, 'write', origin);
+    return this.transfer(address, this.scalars[2], 'write', origin);
   }
   storeU32LE(address: BusAddress, value: number, origin: DeviceOrigin): DmaFault | undefined {
     this.scalarView.setUint32(0, value, true);
-    return this.transferPart(address, 4, 'write', origin);
+    return this.transfer(address, this.scalars[4], 'write', origin);
   }
 
   private loadScalar(address: BusAddress, lenBytes: number, origin: DeviceOrigin): boolean {
-    return this.transferPart(address, lenBytes, 'read', origin) === undefined;
+    return this.transfer(address, this.scalars[lenBytes], 'read', origin) === undefined;
   }
-
-  private transferPart(address: BusAddress, lenBytes: number, access: DmaAccess, origin: DeviceOrigin) {
-    return this.transfer(address, this.scalars[lenBytes], access, origin);
-  }
-
-  private readonly scalars = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((bytes) => this.scalar.subarray(0, bytes));
 
   private transfer(
     address: BusAddress,
@@ -206,9 +203,6 @@ export class DmaSpace {
     }
     return undefined;
   }
-
-  /** Set by `locate`: how many bytes from the located one on are contiguous in guest real memory, at most those wanted. */
-  private partBytes = 0;
 
   /** Guest real address of `address`, or -1 with `lastFault` set. `lenBytes` is at least 1. */
   private locate(address: BusAddress, lenBytes: number, access: DmaAccess): number {
