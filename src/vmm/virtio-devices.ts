@@ -1,0 +1,34 @@
+// Makers of virtio PCI devices: a kind with its backend on a transport.
+
+import type { BlockBackend } from '../backends/block-backend.ts';
+import type { EntropyBackend } from '../backends/entropy-backend.ts';
+import type { DevicePorts } from '../device/ports.ts';
+import type { PciBus } from '../pci/function.ts';
+import type { DeviceKind } from '../virtio/core/device.ts';
+import { VirtioBlock, type VirtioBlockOptions } from '../virtio/devices/block/device.ts';
+import { VirtioRng } from '../virtio/devices/rng/device.ts';
+import { VirtioPci, type VirtioPciOptions } from '../virtio/transport/virtio-pci.ts';
+import type { DeviceMaker } from './devices.ts';
+
+/** How any virtio device sits on the bus and what rings it offers. */
+export type TransportOptions = Omit<VirtioPciOptions, 'warn'>;
+
+function onPci(
+  makeKind: (ports: DevicePorts) => DeviceKind,
+  options: TransportOptions,
+): (bus: PciBus, ports: DevicePorts) => VirtioPci {
+  return (bus, ports) =>
+    new VirtioPci(makeKind(ports), bus, { ...options, warn: (message) => ports.log.warn(message) });
+}
+
+export function virtioBlock(
+  backend: BlockBackend,
+  options: Omit<VirtioBlockOptions, 'backend' | 'events' | 'log'> = {},
+  transport: TransportOptions = {},
+): DeviceMaker {
+  return onPci(({ events, log }) => new VirtioBlock({ ...options, backend, events, log }), transport);
+}
+
+export function virtioRng(entropy: EntropyBackend, transport: TransportOptions = {}): DeviceMaker {
+  return onPci(() => new VirtioRng(entropy), transport);
+}
