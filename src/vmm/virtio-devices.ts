@@ -5,7 +5,9 @@ import type { EntropyBackend } from '../backends/entropy-backend.ts';
 import type { DevicePorts } from '../device/ports.ts';
 import type { PciBus } from '../pci/function.ts';
 import type { DeviceKind } from '../virtio/core/device.ts';
+import { VirtioBalloon } from '../virtio/devices/balloon/device.ts';
 import { VirtioBlock, type VirtioBlockOptions } from '../virtio/devices/block/device.ts';
+import { VirtioConsole, type VirtioConsoleOptions } from '../virtio/devices/console/device.ts';
 import { VirtioRng } from '../virtio/devices/rng/device.ts';
 import { VirtioPci, type VirtioPciOptions } from '../virtio/transport/virtio-pci.ts';
 import type { DeviceMaker } from './devices.ts';
@@ -31,4 +33,23 @@ export function virtioBlock(
 
 export function virtioRng(entropy: EntropyBackend, transport: TransportOptions = {}): DeviceMaker {
   return onPci(() => new VirtioRng(entropy), transport);
+}
+
+export function virtioConsole(
+  options: Omit<VirtioConsoleOptions, 'events'>,
+  transport: TransportOptions = {},
+): DeviceMaker {
+  return onPci(({ events }) => new VirtioConsole({ ...options, events }), transport);
+}
+
+/** `made` is handed the device, through which the balloon is set and read. */
+export function virtioBalloon(
+  made: (balloon: VirtioBalloon) => void = () => {},
+  transport: TransportOptions = {},
+): DeviceMaker {
+  return (bus, ports) => {
+    const balloon = new VirtioBalloon(bus.view.sizeBytes);
+    made(balloon);
+    return onPci(() => balloon, transport)(bus, ports);
+  };
 }

@@ -4,7 +4,7 @@ import { AddressMap, type MmioBytes, type MmioHandler, type UnassignedAccess } f
 import type { PciDevice } from '../../src/pci/device.ts';
 import { type PciBus, PciFunction, type PciFunctionConfig } from '../../src/pci/function.ts';
 import { HostBridge, type HostBridgeOptions } from '../../src/pci/host-bridge.ts';
-import { testMemory } from './hypervisor-fakes.ts';
+import { Bench, testMemory } from './hypervisor-fakes.ts';
 
 /** Memory behind a BAR; every access is noted. */
 export class RamHandler implements MmioHandler {
@@ -27,6 +27,11 @@ export class RamHandler implements MmioHandler {
     else if (lenBytes === 2) this.view.setUint16(offset, value, true);
     else this.view.setUint8(offset, value);
   }
+}
+
+/** Where interrupts of bridge `index` go, and the numbers they have in the machine. */
+function interruptNumbers(index: number) {
+  return { pinIrqFirst: 0x1200 + 4 * index, messageIrqFirst: 0x1300, messageIrqCount: 0xd00 };
 }
 
 /** A function with nothing in particular; `overrides` replaces parts. */
@@ -73,9 +78,7 @@ export class BridgeBench {
       interrupts: {
         pulse: (irq) => this.interrupts.push(`pulse ${irq.toString(16)}`),
         setLevel: (irq, asserted) => this.interrupts.push(`${irq.toString(16)} ${asserted ? 'up' : 'down'}`),
-        pinIrqFirst: 0x1200 + 4 * (options.index ?? 0),
-        messageIrqFirst: 0x1300,
-        messageIrqCount: 0xd00,
+        ...interruptNumbers(options.index ?? 0),
       },
       warn: (message) => this.warnings.push(message),
       ...options,
@@ -86,6 +89,47 @@ export class BridgeBench {
   plug(slot: number, overrides: Partial<PciFunctionConfig> = {}): PciFunction {
     const pciFunction = new PciFunction(scratchConfig(overrides), this.bridge);
     this.bridge.plug(slot, [pciFunction]);
+    return pciFunction;
+  }
+}
+
+/** A hypervisor over fakes with `count` host bridges. */
+export class HypervisorPciBench extends Bench {
+  override readonly view: ReturnType<typeof testMemory>;
+  override readonly warnings: string[];
+  readonly map: AddressMap;
+  readonly bridges: readonly HostBridge[];
+
+  constructor(count = 1) {
+    const map = new AddressMap();
+    const warnings: string[] = [];
+    const view = testMemory();
+    const bridges = Array.from(
+      { length: count },
+      (_, index) =>
+        new HostBridge({
+          index,
+          view,
+          map,
+          interrupts: {
+            pulse: (irq) => this.hypervisor.xics.sources.pulse(irq),
+            setLevel: (irq, asserted) => this.hypervisor.xics.sources.setLevel(irq, asserted),
+            ...interruptNumbers(index),
+          },
+          warn: (message) => warnings.push(message),
+        }),
+    );
+    super(1, { view, bridges, log: { warn: (message) => warnings.push(message) } });
+    this.warnings = warnings;
+    this.view = view;
+    this.map = map;
+    this.bridges = bridges;
+  }
+
+  /** Plugs a scratch function into `slot` of a bridge. */
+  plug(slot: number, overrides: Partial<PciFunctionConfig> = {}, bridge = 0): PciFunction {
+    const pciFunction = new PciFunction(scratchConfig(overrides), this.bridges[bridge]);
+    this.bridges[bridge].plug(slot, [pciFunction]);
     return pciFunction;
   }
 }
