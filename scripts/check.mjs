@@ -1,4 +1,4 @@
-// `npm run check`: format and lint, types in the three configurations, import directions, and the unit tests.
+// `npm run check`: format and lint, types in each configuration, import directions, and the unit tests.
 // `npm test` takes the list from here and runs the unit tests with all others.
 
 import { resolve } from 'node:path';
@@ -9,7 +9,7 @@ import { ensureDependencies, runProgram, runTool } from './prepare.mjs';
 export function checks() {
   return [
     { name: 'format and lint', run: () => runTool('biome', ['check', '--error-on-warnings'], { quiet: true }) === 0 },
-    ...['core', 'node', 'browser'].map((name) => ({
+    ...['core', 'node', 'browser', 'worker'].map((name) => ({
       name: `types, ${name}`,
       run: () => runTool('tsc', ['-p', `tsconfig.${name}.json`], { quiet: true }) === 0,
     })),
