@@ -2,10 +2,11 @@
 // console, and turns the outcome into an exit status and a report.
 
 import { open, writeFile } from 'node:fs/promises';
-import type { Command } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import type { GuestCache } from '../backends/node/guest-cache.ts';
 import type { ClockMode } from '../machine/time.ts';
 import { PowervisorError, UsageError } from '../util/errors.ts';
+import { type DeviceOption, type DriveOption, openDevices, parseDevice, parseDrive } from './devices.ts';
 import { fileProblem, readInput, resolveGuestFile } from './guest-file.ts';
 import { type CliHost, type StopSignal, say, stopSignalNumber } from './host.ts';
 import { exitStatus, limits } from './limits.ts';
@@ -24,6 +25,8 @@ export interface RunOptions {
   readonly timeout?: number;
   readonly report?: string;
   readonly trace?: string[];
+  readonly drive?: DriveOption[];
+  readonly device?: DeviceOption[];
   readonly seed?: number;
   readonly consoleInput: boolean;
   readonly mirror?: string;
@@ -50,6 +53,16 @@ export function addRunCommand(program: Command, context: RunContext, finish: (st
     .option('--append <string>', 'kernel command line', 'console=hvc0')
     .option('--memory <size>', 'memory of the guest, such as 512M or 2G', parseMemory, memoryBytes.preset)
     .option('--smp <n>', `number of CPUs, ${cpus.min} to ${cpus.max}`, parseCpus, cpus.preset)
+    .option('--drive <options>', 'disk: file=F[,readonly][,snapshot][,...]; may be repeated', (text, before) => [
+      ...((before as DriveOption[] | undefined) ?? []),
+      parseDrive(text),
+    ])
+    .option('--device <name>', 'another device, NAME[,options]; "help" lists them; may be repeated', (text, before) => {
+      const device = parseDevice(text);
+      if (typeof device !== 'string') return [...((before as DeviceOption[] | undefined) ?? []), device];
+      context.host.stdout.write(device);
+      throw new CommanderError(exitStatus.poweredOff, 'powervisor.deviceHelp', '');
+    })
     .option('--clock <mode>', 'virtual: time from instructions, repeatable; host: the time of this machine', parseClock)
     .option('--timeout <seconds>', 'stop after so many seconds of this machine, with exit status 124', parseTimeout)
     .option('--report <file>', 'write how it went as JSON')
@@ -99,6 +112,10 @@ async function createMachine(options: RunOptions, context: RunContext): Promise<
   const kernelPath = await resolveGuestFile(options.kernel, 'kernel', cache);
   const initrdPath = options.initrd === undefined ? undefined : await resolveGuestFile(options.initrd, 'initrd', cache);
   const interactive = host.stdin.isTTY === true && host.stdout.isTTY === true;
+  const clock = options.clock ?? (interactive ? 'host' : 'virtual');
+  // As the machine chooses its own randomness: repeatable unless it runs on the clock of the host.
+  const seed = options.seed ?? (clock === 'virtual' ? 1 : undefined);
+  const devices = await openDevices(options.drive ?? [], options.device ?? [], { seed });
   return context.createMachine({
     kernel: await readInput(kernelPath, 'kernel'),
     kernelName: options.kernel,
@@ -106,9 +123,11 @@ async function createMachine(options: RunOptions, context: RunContext): Promise<
     append: options.append,
     memoryBytes: options.memory,
     cpus: options.smp,
-    clock: options.clock ?? (interactive ? 'host' : 'virtual'),
+    clock,
     seed: options.seed,
     trace: options.trace,
+    ...(devices.length > 0 && { devices }),
+    ...(devices.some(({ bridge }) => bridge === 1) && { bridges: 2 }),
   });
 }
 

@@ -1,18 +1,19 @@
 // A console whose other end is the program itself: keeps what the guest wrote and types what it is told.
 
-import type { ConsoleBackend, ConsoleInput } from '../console-backend.ts';
+import type { ConsoleBackend, ConsoleInput, PostAction } from '../console-backend.ts';
 
 export class MemoryConsole implements ConsoleBackend {
+  readonly connected = true;
   private readonly chunks: Uint8Array[] = [];
   private readonly waiting: Uint8Array[] = [];
   private input: ConsoleInput | undefined;
-  private post: ((action: () => void) => void) | undefined;
+  private post: PostAction | undefined;
 
   write(bytes: Uint8Array): void {
     this.chunks.push(bytes);
   }
 
-  connect(input: ConsoleInput, post: (action: () => void) => void): void {
+  connect(input: ConsoleInput, post: PostAction): void {
     this.input = input;
     this.post = post;
     this.roomAgain();
