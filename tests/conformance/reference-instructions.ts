@@ -238,6 +238,25 @@ function convert(cx: Context, a: Float, f: Format, mode: number): Result {
   return rounded(cx, { negative: a.negative, m: a.m, e: a.e, sticky: false }, f, mode);
 }
 
+/** As `convert`, without the effects of an enabled underflow. */
+function extendedPrecision(cx: Context, a: Float, f: Format, mode: number): Result {
+  return convert(
+    {
+      ...cx,
+      fpscr: cx.fpscr & ~bit.UE,
+      get flags() {
+        return cx.flags;
+      },
+      set flags(value) {
+        cx.flags = value;
+      },
+    },
+    a,
+    f,
+    mode,
+  );
+}
+
 /** Rounds to an integer in floating-point format; XX only if `inexactCounts`. */
 function integral(cx: Context, a: Float, mode: number, inexactCounts: boolean): Result {
   const nan = nanAmong(cx, a);
@@ -379,6 +398,24 @@ function deliverVector(cx: Context, doublewords: readonly bigint[]): boolean {
     setDoubleword(cx.after, target(cx), 1, doublewords[1]);
   }
   return !interrupts;
+}
+
+const one: Float = { kind: 'finite', negative: false, m: 1n, e: 0, format: double };
+
+/** Exceptions of an estimate, and the exact value it stands for, rounded; its own value may differ. */
+function reciprocal(cx: Context, a: Float, squareRoot: boolean, f: Format): Result {
+  const nan = nanAmong(cx, a);
+  if (nan) return exactly(nan);
+  if (a.kind === 'zero') {
+    cx.flags |= bit.ZX;
+    return exactly(infinity(a.negative));
+  }
+  if (squareRoot && a.negative) return invalid(cx, bit.VXSQRT);
+  if (a.kind === 'infinity') return exactly(zero(a.negative));
+  if (!squareRoot) return rounded(cx, quotientOf(one, a), f, cx.mode);
+  // 1 / root: the root is exact to many more bits than are compared.
+  const r = rootOf(a);
+  return rounded(cx, quotientOf(one, { ...one, m: r.m, e: r.e }), f, cx.mode);
 }
 
 type Operation = (cx: Context, a: Float, b: Float, c: Float, f: Format, mode: number) => Result;
@@ -587,6 +624,31 @@ function modelOf(op: string): Model | undefined {
       deliverDouble(cx, integral(cx, element(cx, source(cx, 'b'), double, 0), mode, letter === 'c'), double);
     };
   }
+  match = /^f(r(?:sqrt)?e)(s?)$/.exec(op) ?? /^xs(r(?:sqrt)?e)([ds]p)$/.exec(op);
+  if (match) {
+    const root = match[1].includes('sqrt');
+    const f = match[2] === 's' || match[2] === 'sp' ? single : double;
+    return (cx) => {
+      const r = reciprocal(cx, element(cx, source(cx, 'b'), double, 0), root, f);
+      deliverDouble(cx, r, f);
+      cx.undefined.fpscr |= bit.FR | bit.FI | bit.XX;
+      if (suppressing(cx)) return;
+      cx.undefined.fpscr |= bit.FPRF;
+      cx.undefined.target = true;
+    };
+  }
+  match = /^xv(r(?:sqrt)?e)([ds]p)$/.exec(op);
+  if (match) {
+    const root = match[1].includes('sqrt');
+    const f = formats[match[2]];
+    return (cx) => {
+      const results: bigint[] = [];
+      for (let i = 0; i < 128 / f.bits; i++)
+        results.push(encodeFloat(reciprocal(cx, element(cx, source(cx, 'b'), f, i), root, f).value, f) ?? 0n);
+      cx.undefined.fpscr = bit.XX;
+      if (deliverVector(cx, f === double ? results : packWords(results))) cx.undefined.target = true;
+    };
+  }
   match = /^xvr(dp|sp)i([zpmc]?)$/.exec(op);
   if (match) {
     const f = formats[match[1]];
@@ -612,7 +674,10 @@ function modelOf(op: string): Model | undefined {
         deliverQuad(cx, integral(cx, b, mode, kind === 'ix'));
         return;
       }
-      const out = convert(cx, b, extended, mode);
+      const raised = cx.flags;
+      const out = extendedPrecision(cx, b, extended, mode);
+      // Neither UX nor an adjusted result: rounding to 64 bits cannot make a number smaller than quad holds.
+      cx.flags = raised | (cx.flags & ~bit.UX);
       // The smallest normal is that of quad; a NaN keeps the payload that fits 64 bits.
       if (isNan(out.value)) out.value = { ...out.value, m: out.value.m & ~((1n << 49n) - 1n) };
       deliverQuad(cx, out);

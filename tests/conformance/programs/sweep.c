@@ -1,6 +1,6 @@
 // Every floating-point instruction over a grid of operands in all rounding modes, in the manner of TestFloat: results and
 // sticky exception bits. Left out is what QEMU does not do as the ISA says (known-differences.ts): negative multiply-add
-// towards an infinity, the sums of xs*sp, FR, FI and FPRF.
+// towards an infinity, infinity times zero plus a signalling NaN, the sums of xs*sp, FR, FI and FPRF.
 #include "common.h"
 
 #define STICKY 0x1ff80700u
@@ -31,14 +31,25 @@ static void grid(void) {
     r_.u;                                                                                                           \
   })
 
-#define TWO(TEXT) do { for (int i = 0; i < count; i++) for (int j = 0; j < count; j++) { digest(RUN(TEXT, doubles[i], doubles[j], 0)); digest(flags); } report(TEXT); } while (0)
+#define TWO(TEXT) do { for (int i = 0; i < count; i++) for (int j = i & 1; j < count; j += 3) { digest(RUN(TEXT, doubles[i], doubles[j], 0)); digest(flags); } report(TEXT); } while (0)
 #define ONE(TEXT, MASK) do { for (int j = 0; j < count; j++) { digest(RUN(TEXT, 0, doubles[j], 0) & (MASK)); digest(flags); } report(TEXT); } while (0)
-#define THREE(TEXT) do { for (int i = 0; i < count; i += 2) for (int j = 0; j < count; j += 3) for (int k = 0; k < count; k += 5) { digest(RUN(TEXT, doubles[i], doubles[(i + j) % count], doubles[(k + j) % count])); digest(flags); } report(TEXT); } while (0)
+#define THREE(TEXT) do { for (int i = 0; i < count; i += 3) for (int j = 0; j < count; j += 5) for (int k = 0; k < count; k += 9) { uint64_t a = doubles[i], b = doubles[(i + j) % count], c = doubles[(k + j) % count]; if (doubtful(a, b, c)) continue; digest(RUN(TEXT, a, b, c)); digest(flags); } report(TEXT); } while (0)
 #define ALL (~(uint64_t)0)
+
+static int kind(uint64_t x) {
+  x &= ~((uint64_t)1 << 63);
+  return x == 0 ? 0 : x == 0x7ff0000000000000u ? 1 : x > 0x7ff0000000000000u && x < 0x7ff8000000000000u ? 2 : 3;
+}
+
+// Two of the three are multiplied, which two depends on the instruction.
+static int doubtful(uint64_t a, uint64_t b, uint64_t c) {
+  int kinds = 1 << kind(a) | 1 << kind(b) | 1 << kind(c);
+  return (kinds & 7) == 7;
+}
 
 #define QUAD(TEXT)                                                                                                  \
   do {                                                                                                              \
-    for (int i = 0; i < count; i += 2) for (int j = 0; j < count; j += 3) {                                           \
+    for (int i = 0; i < count; i += 3) for (int j = i & 1; j < count; j += 4) {                                       \
       uint64_t in[6] = {doubles[j] * 3, doubles[i], doubles[i] >> 3, doubles[j], ~doubles[i], doubles[(i + j) % count]}, out[2]; \
       union { uint64_t u; double d; } m = {(uint64_t)mode}, s;                                                        \
       asm volatile(".machine push\n.machine power9\nmtfsf 255,%1\nlxvx 33,0,%2\nlxvx 34,%3,%2\nlxvx 36,%4,%2\n" TEXT    \
@@ -50,7 +61,7 @@ static void grid(void) {
 
 #define VECTOR(TEXT)                                                                                                \
   do {                                                                                                              \
-    for (int i = 0; i < count; i += 2) for (int j = 0; j < count; j += 2) {                                           \
+    for (int i = 0; i < count; i += 2) for (int j = i >> 1 & 1; j < count; j += 3) {                                  \
       uint64_t in[6] = {doubles[i], doubles[j], doubles[j], doubles[(i + j) % count], doubles[(i * 3 + j) % count], doubles[(i + 7) % count]}, out[2]; \
       union { uint64_t u; double d; } m = {(uint64_t)mode};                                                           \
       asm volatile("mtfsf 255,%0\nlxvd2x 33,0,%1\nlxvd2x 34,%2,%1\nlxvd2x 36,%3,%1\n" TEXT "\nstxvd2x 36,0,%4"          \
@@ -62,6 +73,8 @@ static void grid(void) {
 
 int main(void) {
   grid();
+  // VSCR with NJ off: qemu-user begins with it on, Linux with it off.
+  asm volatile("vspltisw 0,0\n\tmtvscr 0" : : : "v0");
   uint32_t flags = 0;
   for (int mode = 0; mode < 4; mode++) {
     printf("rounding mode %d\n", mode);
