@@ -1,6 +1,6 @@
 // The device tree of a pseries partition on POWER9: radix translation, XICS interrupts, one thread per core, hvterm1
 // consoles (PAPR chapters B and C; CHRP). It starts as it stands at power-on, before a client has negotiated.
-// Left out on purpose: NUMA affinity (`ibm,associativity*`), hotplug (`ibm,drc-*`, `ibm,lrdr-capacity`), hash
+// Left out on purpose: NUMA affinity (`ibm,associativity*`), hotplug (`ibm,drc-*`), hash
 // translation (`ibm,pft-size`, `slb-size`, segment sizes), XIVE, NVRAM, and /hypervisor, which would make Linux look
 // for KVM. The PCI host bridge adds its own nodes through `addNodes`.
 

@@ -9,7 +9,7 @@ import { AddressMap, type MmioBytes } from '../device/address-map.ts';
 import { type BootProtocol, prepareBoot } from '../firmware/boot.ts';
 import type { ClientInterface } from '../firmware/client-interface.ts';
 import { type KernelImage, openKernel } from '../firmware/kernel-image.ts';
-import { text } from '../firmware/property.ts';
+import { cells, cells64, text } from '../firmware/property.ts';
 import type { MachineDescription } from '../firmware/pseries-tree.ts';
 import { H_OPEN_FIRMWARE } from '../firmware/stubs.ts';
 import { H_PARAMETER } from '../hypervisor/h-status.ts';
@@ -30,6 +30,8 @@ import { PVR_POWER9, VcpuAdapter } from './vcpu-adapter.ts';
 
 /** Number of the console's virtual terminal: what H_PUT_TERM_CHAR names. */
 const CONSOLE_UNIT = 0x71000000;
+/** Unit of memory that could be added, if any could. */
+const MEMORY_GRANULE_BYTES = 2 ** 28;
 /** Host milliseconds of execution between two breaths of the host. */
 const BREATH_MS = 12;
 /** Longest sleep of an idle machine, in host milliseconds; input wakes it earlier. */
@@ -507,7 +509,12 @@ export class Machine implements AsyncDisposable {
       bootargs: this.configuration.append ?? '',
       rtasServices: hypervisor.rtas.services(),
       // A panicking kernel tells through ibm,os-term only if it is told that the call returns.
-      rtasProperties: { 'ibm,extended-os-term': text('') },
+      rtasProperties: {
+        'ibm,extended-os-term': text(''),
+        // Nothing can be added, but Linux from 6.12 on takes the size of a DMA window for all memory from here: the end
+        // of memory, the granule, and the number of processors.
+        'ibm,lrdr-capacity': lrdrCapacity(this.view.sizeBytes, this.vcpus.length),
+      },
       hypertas: hypervisor.hypertasFunctions(),
       vtys: [{ unit: CONSOLE_UNIT, interrupt: VIO_IRQ_FIRST }],
       rngSeed: this.randomness.bytes(32),
@@ -640,6 +647,11 @@ export class Machine implements AsyncDisposable {
       },
     };
   }
+}
+
+/** LoPAR B.6.3.1: the most memory and processors that the partition can have. */
+function lrdrCapacity(memoryBytes: number, cpus: number): Uint8Array<ArrayBuffer> {
+  return Uint8Array.of(...cells64(memoryBytes, MEMORY_GRANULE_BYTES), ...cells(cpus));
 }
 
 function earlier(a: bigint | undefined, b: bigint | undefined): bigint | undefined {
