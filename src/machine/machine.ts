@@ -24,6 +24,7 @@ import { type DeviceDescription, type DeviceRequest, Devices } from '../vmm/devi
 import { DeviceSchedule } from './device-schedule.ts';
 import { dmaEvent, EVENT_CATEGORIES, type EventCategory, EventStream, type MachineEvent } from './events.ts';
 import { logicalMmio } from './logical-mmio.ts';
+import { RandomSource } from './random-source.ts';
 import { Scheduler } from './scheduler.ts';
 import { type ClockMode, MachineTime, TICKS_PER_MS, TIMEBASE_HZ } from './time.ts';
 import { PVR_POWER9, VcpuAdapter } from './vcpu-adapter.ts';
@@ -663,28 +664,4 @@ export interface AbortSignalLike {
   readonly aborted: boolean;
   addEventListener(type: 'abort', listener: () => void): void;
   removeEventListener(type: 'abort', listener: () => void): void;
-}
-
-/** Random numbers of the platform: from a seed (splitmix64), or from the host. */
-class RandomSource {
-  private state: bigint | undefined;
-  private readonly host: MachineHost;
-
-  constructor(seed: number | undefined, host: MachineHost) {
-    this.state = seed === undefined ? undefined : BigInt(seed);
-    this.host = host;
-  }
-  next(): bigint {
-    if (this.state === undefined) {
-      return this.host.randomBytes(8).reduce((value, byte) => (value << 8n) | BigInt(byte), 0n);
-    }
-    this.state = BigInt.asUintN(64, this.state + 0x9e37_79b9_7f4a_7c15n);
-    let z = this.state;
-    z = BigInt.asUintN(64, (z ^ (z >> 30n)) * 0xbf58_476d_1ce4_e5b9n);
-    z = BigInt.asUintN(64, (z ^ (z >> 27n)) * 0x94d0_49bb_1331_11ebn);
-    return z ^ (z >> 31n);
-  }
-  bytes(count: number): Uint8Array<ArrayBuffer> {
-    return Uint8Array.from({ length: count }, () => Number(this.next() & 0xffn));
-  }
 }
