@@ -1,0 +1,73 @@
+// Breaches: accesses of the hypervisor or of a device to pages that are not theirs, one record for what is alike.
+
+import type { AccessOrigin } from './host-view.ts';
+import type { PageState } from './ownership.ts';
+
+export type AccessDirection = 'read' | 'write';
+
+/** One kind of breach: the same party, in the same direction, at the same page in the same state. */
+export interface Violation {
+  /** A copy of the access's origin; a device's has queue, descriptor and bus address of the first access. */
+  readonly origin: AccessOrigin;
+  readonly direction: AccessDirection;
+  /** First byte of the first such access, guest real. */
+  readonly gra: number;
+  /** Length of the first such access within the page. */
+  readonly lenBytes: number;
+  /** Start of the page. */
+  readonly pageGra: number;
+  readonly pageState: PageState;
+  /** The call that made the page what it is. */
+  readonly madeBy: string;
+  /** Instructions retired by the machine at the first such access. */
+  readonly instructions: bigint;
+  /** How often it happened, and how many bytes in all. */
+  readonly times: number;
+  readonly totalBytes: number;
+}
+
+/** Different breaches that are kept; further ones are only counted. */
+const MAX_RECORDS = 1000;
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+export class ViolationLog {
+  /** Told of each new record, before the access is settled. */
+  onNew: ((violation: Violation) => void) | undefined;
+  private readonly records = new Map<string, Mutable<Violation>>();
+  private total = 0;
+  private beyond = 0;
+
+  add(first: Omit<Violation, 'times' | 'totalBytes'>): void {
+    this.total++;
+    const { origin, direction, pageGra, pageState } = first;
+    const queue = (origin as { queue?: number }).queue ?? '';
+    const key = `${origin.kind} ${origin.name} ${queue} ${direction} ${pageGra} ${pageState}`;
+    const known = this.records.get(key);
+    if (known) {
+      known.times++;
+      known.totalBytes += first.lenBytes;
+      return;
+    }
+    if (this.records.size >= MAX_RECORDS) {
+      this.beyond++;
+      return;
+    }
+    const record = { ...first, origin: { ...origin }, times: 1, totalBytes: first.lenBytes };
+    this.records.set(key, record);
+    this.onNew?.(record);
+  }
+
+  /** Accesses in all. */
+  get count(): number {
+    return this.total;
+  }
+  /** Accesses of which there is no record because there are too many different ones. */
+  get unrecorded(): number {
+    return this.beyond;
+  }
+  /** In the order in which they first happened. */
+  all(): readonly Violation[] {
+    return [...this.records.values()];
+  }
+}
