@@ -184,6 +184,22 @@ export const rotateDoublewordMaskInsert: Rule = (entry, word, before, after) => 
   }
 };
 
+/** xststdcsp of a double below the normal range of single: it counts as subnormal, be it a single or not. */
+export const subnormalSingleClass: Rule = (entry, word, before, after) => {
+  const bits = before.slots[slot.vsr + 2 * at(entry, word, 'xb')];
+  const exponent = Number((bits >> 52n) & 0x7ffn);
+  if (exponent > 0x380 || BigInt.asUintN(63, bits) === 0n) return;
+  const negative = Number(bits >> 63n);
+  const match = (at(entry, word, 'dcmx') >> (1 - negative)) & 1;
+  // The last place of single is 2^-149, of this double 2^(exponent-1075).
+  const significand = BigInt.asUintN(52, bits) | (1n << 52n);
+  const isSingle = exponent > 0 && BigInt.asUintN(Math.max(0, 926 - exponent), significand) === 0n;
+  const code = (negative << 3) | (match << 1) | (isSingle ? 0 : 1);
+  const shift = 28 - 4 * at(entry, word, 'bf');
+  after.cr = ((after.cr & ~(15 << shift)) | (code << shift)) >>> 0;
+  after.words[2 * slot.fpscr] = (after.words[2 * slot.fpscr] & ~bit.FPCC) | (code << 12);
+};
+
 /** CR6 of decimal shifts, truncations and bcdctsq.: less, greater or equal tells of the source operand. */
 export const sourceFlags: Rule = (entry, word, before, after) => {
   const register = slot.vsr + 2 * (32 + at(entry, word, 'vrb'));
