@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { randomWords } from '../../../tests/support/random.ts';
 import { PackedDriver, type QueueFormat, queueDriver, SplitDriver } from '../../../tests/support/virtio-driver.ts';
 import { TestMemory } from '../../../tests/support/virtio-memory.ts';
+import { makeRubbish } from '../../../tests/support/virtio-rubbish.ts';
 import { type DriverFault, driverFaultText } from './fault.ts';
 import { PackedQueue } from './packed-queue.ts';
 import type { QueueHost, QueueLayout, Virtqueue } from './queue.ts';
@@ -182,8 +183,7 @@ describe.each(formats)('%s queue', (format) => {
     const started = performance.now();
     for (let round = 0; round < 120_000; round++) {
       const size = format === 'packed' ? 1 + (word() % 16) : 2 ** (word() % 5);
-      const layout = { index: 0, size, descriptorArea: 0x1000, driverArea: 0x1400, deviceArea: 0x1800 };
-      makeRubbish(word, data, format, size);
+      const layout = makeRubbish(word, data, format, { size });
       const host = new Host(memory);
       const queue = queueOf(format, layout, host, word() % 8 !== 0, word() % 2 === 0);
       for (let n = 0; n < 3 * size; n++) {
@@ -219,38 +219,4 @@ function indirectAt(data: DataView, at: number, address: number, lenBytes: numbe
   data.setBigUint64(at, BigInt(address), true);
   data.setUint32(at + 8, lenBytes, true);
   data.setUint16(at + 12, 4, true);
-}
-
-/** Fills a queue's areas at 0x1000, 0x1400, 0x1800 and tables at 0x2000 with what is mostly nearly right. */
-function makeRubbish(word: () => number, data: DataView, format: QueueFormat, size: number): void {
-  const rarely = () => word() % 16 === 0;
-  const address = () => {
-    if (rarely()) data.setUint32(0, word());
-    const choice = word() % 32;
-    if (choice === 0) return [word(), word()];
-    if (choice === 1) return [0, 0xffff_0000 + (word() % 65536)];
-    return [0, 0x4000 + (word() % 0x4000)];
-  };
-  const descriptor = (at: number, next: number, kind: 'ring' | 'table', index: number) => {
-    const flagsAt = format === 'packed' ? at + 14 : at + 12;
-    const otherAt = format === 'packed' ? at + 12 : at + 14;
-    const indirect = word() % (kind === 'ring' ? 6 : 40) === 0;
-    const [high, low] = indirect ? [0, 0x2000 + 16 * (word() % 64)] : address();
-    data.setUint32(at, low, true);
-    data.setUint32(at + 4, high, true);
-    const lenBytes = indirect ? 16 * (1 + (word() % 6)) + (rarely() ? 3 : 0) : word() % 200;
-    data.setUint32(at + 8, rarely() ? word() : lenBytes, true);
-    let flags = indirect ? 4 : word() & 1;
-    if (word() % 3 === 0) flags |= 2;
-    if (rarely()) flags |= word() & 7;
-    if (format === 'packed' && kind === 'ring') flags |= rarely() ? word() & 0x8080 : 0x80;
-    data.setUint16(flagsAt, flags, true);
-    data.setUint16(otherAt, rarely() ? word() : (index + (word() % 3)) % next, true);
-  };
-  for (let n = 0; n < size; n++) descriptor(0x1000 + 16 * n, size, 'ring', n);
-  for (let n = 0; n < 70; n += 1 + (word() % 4)) descriptor(0x2000 + 16 * n, 6, 'table', n % 6);
-  data.setUint16(0x1400, word() & 3, true);
-  data.setUint16(0x1402, rarely() ? word() : word() % (size + 1), true);
-  for (let n = 0; n <= size; n++) data.setUint16(0x1404 + 2 * n, rarely() ? word() : word() % size, true);
-  data.setUint32(0x1800, word() & 3, true);
 }

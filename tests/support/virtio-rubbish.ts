@@ -1,0 +1,54 @@
+// Virtqueues of generated rubbish: mostly nearly right, so that every check is reached, and wrong in every way.
+
+import type { QueueLayout } from '../../src/virtio/core/queue.ts';
+import type { QueueFormat } from './virtio-driver.ts';
+
+/** Memory that rubbish for queue 0 needs: its areas lie in the first 16 KiB, the buffers behind. */
+export const RUBBISH_BYTES = 0x10000;
+export const RUBBISH_BUFFERS = 0x8000;
+const QUEUE_BYTES = 0x1000;
+
+/**
+ * Fills a queue's areas, and tables for its indirect descriptors. Up to 7 queues fit in front of the buffers, which lie at
+ * RUBBISH_BUFFERS and are the caller's to fill.
+ */
+export function makeRubbish(
+  word: () => number,
+  data: DataView,
+  format: QueueFormat,
+  { index = 0, size }: { index?: number; size: number },
+): QueueLayout {
+  const base = QUEUE_BYTES * (index + 1);
+  const [ring, driver, device, table] = [base, base + 0x400, base + 0x600, base + 0x900];
+  const rarely = () => word() % 16 === 0;
+  const address = () => {
+    const choice = word() % 32;
+    if (choice === 0) return [word(), word()];
+    if (choice === 1) return [0, 0xffff_0000 + (word() % 65536)];
+    return [0, RUBBISH_BUFFERS + 16 * (word() % 0x700)];
+  };
+  const descriptor = (at: number, next: number, kind: 'ring' | 'table', place: number) => {
+    const flagsAt = format === 'packed' ? at + 14 : at + 12;
+    const otherAt = format === 'packed' ? at + 12 : at + 14;
+    const indirect = word() % (kind === 'ring' ? 6 : 40) === 0;
+    const [high, low] = indirect ? [0, table + 16 * (word() % 64)] : address();
+    data.setUint32(at, low, true);
+    data.setUint32(at + 4, high, true);
+    const likely = [1, 4, 8, 16, 16, 20, 512, 512][word() % 8];
+    const lenBytes = indirect ? 16 * (1 + (word() % 6)) + (rarely() ? 3 : 0) : likely;
+    data.setUint32(at + 8, rarely() ? word() : lenBytes, true);
+    let flags = indirect ? 4 : word() & 1;
+    if (word() % 3 === 0) flags |= 2;
+    if (rarely()) flags |= word() & 7;
+    if (format === 'packed' && kind === 'ring') flags |= rarely() ? word() & 0x8080 : 0x80;
+    data.setUint16(flagsAt, flags, true);
+    data.setUint16(otherAt, rarely() ? word() : (place + (word() % 3)) % next, true);
+  };
+  for (let n = 0; n < size; n++) descriptor(ring + 16 * n, size, 'ring', n);
+  for (let n = 0; n < 70; n += 1 + (word() % 4)) descriptor(table + 16 * n, 6, 'table', n % 6);
+  data.setUint16(driver, word() & 3, true);
+  data.setUint16(driver + 2, rarely() ? word() : word() % (size + 1), true);
+  for (let n = 0; n <= size; n++) data.setUint16(driver + 4 + 2 * n, rarely() ? word() : word() % size, true);
+  data.setUint32(device, word() & 3, true);
+  return { index, size, descriptorArea: ring, driverArea: driver, deviceArea: device };
+}
