@@ -19,7 +19,7 @@ export interface MmioHandler {
 }
 
 export interface AddressRange {
-  /** Guest real address of the first byte, below 2^53. */
+  /** Guest real address of the first byte, below 2^53 and a multiple of 4. */
   readonly base: number;
   readonly sizeBytes: number;
   /** For messages: what is there. */
@@ -66,6 +66,7 @@ export class AddressMap {
 
   add(range: AddressRange): void {
     assert(range.sizeBytes > 0 && range.base >= 0, `${range.name} has no addresses`);
+    assert(range.base % 4 === 0, `${range.name} starts at 0x${range.base.toString(16)}`);
     assert(Number.isSafeInteger(range.base + range.sizeBytes), `${range.name} lies beyond 2^53`);
     this.ranges.add(range);
     this.arrange();
@@ -87,29 +88,33 @@ export class AddressMap {
 
   /** Value of `lenBytes` (1, 2 or 4) bytes at any `gra`; all ones where nothing answers. */
   load(gra: number, lenBytes: MmioBytes): number {
-    if (gra % lenBytes !== 0) {
-      let value = 0;
-      for (let i = lenBytes - 1; i >= 0; i--) value = value * 256 + this.load(gra + i, 1);
-      return value;
-    }
     const segment = this.find(gra);
-    if (segment && gra + lenBytes <= segment.end) {
-      return segment.range.handler.load(gra - segment.range.base, lenBytes);
+    if (segment) {
+      const offset = gra - segment.range.base;
+      if ((offset & (lenBytes - 1)) === 0 && gra + lenBytes <= segment.end) {
+        return segment.range.handler.load(offset, lenBytes);
+      }
     }
-    return this.loadNothing(gra, lenBytes);
+    if (lenBytes === 1 || gra % lenBytes === 0) {
+      this.missed('load', gra, lenBytes);
+      return 2 ** (8 * lenBytes) - 1;
+    }
+    let value = 0;
+    for (let i = lenBytes - 1; i >= 0; i--) value = value * 256 + this.load(gra + i, 1);
+    return value;
   }
 
   store(gra: number, lenBytes: MmioBytes, value: number): void {
-    if (gra % lenBytes !== 0) {
-      for (let i = 0; i < lenBytes; i++) this.store(gra + i, 1, (value >>> (8 * i)) & 0xff);
-      return;
-    }
     const segment = this.find(gra);
-    if (segment && gra + lenBytes <= segment.end) {
-      segment.range.handler.store(gra - segment.range.base, lenBytes, value);
-    } else {
-      this.missed('store', gra, lenBytes);
+    if (segment) {
+      const offset = gra - segment.range.base;
+      if ((offset & (lenBytes - 1)) === 0 && gra + lenBytes <= segment.end) {
+        segment.range.handler.store(offset, lenBytes, value);
+        return;
+      }
     }
+    if (lenBytes === 1 || gra % lenBytes === 0) this.missed('store', gra, lenBytes);
+    else for (let i = 0; i < lenBytes; i++) this.store(gra + i, 1, (value >>> (8 * i)) & 0xff);
   }
 
   /** 8 bytes at any `gra`, as two loads. */
@@ -139,11 +144,6 @@ export class AddressMap {
     if (found === undefined || gra < found.start) return undefined;
     this.last = found;
     return found;
-  }
-
-  private loadNothing(gra: number, lenBytes: MmioBytes): number {
-    this.missed('load', gra, lenBytes);
-    return 2 ** (8 * lenBytes) - 1;
   }
 
   private missed(kind: UnassignedAccess['kind'], gra: number, lenBytes: number): void {

@@ -134,6 +134,27 @@ function model(tables: TceTable[], start: bigint, length: number, access: DmaAcc
   return { gras, fault: undefined };
 }
 
+test('scalars may cross pages and fault once for it', () => {
+  const { windows, view } = bench('platform');
+  const faults: string[] = [];
+  const events = { fault: ({ address }: DmaFault) => faults.push(address.toString(16)) };
+  const space = new DmaSpace({ view, windows, mode: 'platform', events });
+  space.enabled = true;
+  windows.all()[0].set(1, 0, 0x8003);
+  windows.all()[0].set(2, 0, 0x5003);
+  expect(space.storeU32LE(0x1ffe, 0x1234_5678, origin)).toBeUndefined();
+  expect(space.storeU16LE(0x1fff, 0xabcd, origin)).toBeUndefined();
+  expect([...view.read(0x8ffe, 2), ...view.read(0x5000, 2)]).toEqual([0x78, 0xcd, 0xab, 0x12]);
+  expect(space.loadU32LE(0x1ffe, origin)).toBe(0x12ab_cd78);
+  expect(space.loadU16LE(0x1fff, origin)).toBe(0xabcd);
+  expect(space.loadU8(0x3000, origin)).toBe(-1);
+  expect(space.loadU16LE(0x2fff, origin)).toBe(-1);
+  expect(space.loadU32LE(0x3000, origin)).toBe(-1);
+  expect(space.storeU8(0x3000, 0, origin)?.address).toBe(0x3000);
+  expect(space.storeU32LE(0x2fff, 0, origin)?.address).toBe(0x3000);
+  expect(faults).toEqual(['3000', '3000', '3000', '3000', '3000']);
+});
+
 test('scalars are little-endian', () => {
   const { space, view } = bench('bypass');
   space.storeU16LE(0x100, 0x1234, origin);
@@ -168,8 +189,15 @@ test('nothing is reached while the bus master bit is off', () => {
 
 test('every access of memory names its origin and the address the device used', () => {
   const seen: AccessOrigin[] = [];
-  const record = (_gra: number, _bytes: Uint8Array, who: AccessOrigin) => seen.push({ ...who });
-  const view = { sizeBytes: 0x10000, contains: () => true, write: record, readInto: record } as unknown as HostView;
+  const record = (...args: unknown[]) => seen.push({ ...(args.at(-1) as AccessOrigin) });
+  const view = {
+    sizeBytes: 0x10000,
+    contains: () => true,
+    write: record,
+    readInto: record,
+    loadU16BE: record,
+    storeU32BE: record,
+  } as unknown as HostView;
   const windows = new DmaWindowSet({ liobn: 1, defaultBytes: 2 ** 20, memoryBytes: 2 ** 30 });
   const accesses: string[] = [];
   const faults: [DmaFault, string][] = [];
@@ -189,9 +217,10 @@ test('every access of memory names its origin and the address the device used', 
   queue.descriptor = 9;
   space.write(0xffe, new Uint8Array(6), queue);
   space.loadU16LE(0x1000, queue);
+  space.storeU32LE(0xffc, 1, queue);
   const at = { kind: 'device', name: 'net', queue: 1, descriptor: 9 };
-  expect(seen).toEqual([0xffe, 0x1000, 0x1000].map((busAddress) => ({ ...at, busAddress })));
-  expect(accesses).toEqual(['write 3ffe/2', 'write 7000/4', 'read 7000/2']);
+  expect(seen).toEqual([0xffe, 0x1000, 0x1000, 0xffc].map((busAddress) => ({ ...at, busAddress })));
+  expect(accesses).toEqual(['write 3ffe/2', 'write 7000/4', 'read 7000/2', 'write 3ffc/4']);
   space.loadU8(0x2000, queue);
   expect(faults).toEqual([[fault('not-mapped', 'read', 0x2000, 'platform'), 'net']]);
   expect(dmaFaultText(faults[0][0])).toBe('read of bus address 0x2000: no page is mapped there');

@@ -107,13 +107,15 @@ export class DmaSpace {
   private readonly view: HostView;
   private readonly windows: DmaWindows;
   private readonly events: DmaEvents;
-  /** For the scalars: no allocation on the way of a ring index. */
+  /** For scalars that cross a page, and 64-bit ones. */
   private readonly scalar = new Uint8Array(8);
   private readonly scalarView = new DataView(this.scalar.buffer);
   /** By length. */
   private readonly scalars = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((bytes) => this.scalar.subarray(0, bytes));
   /** Set by `locate`: how many bytes from the located one on are contiguous in guest real memory, at most those wanted. */
   private partBytes = 0;
+  /** Set by `arrive`. */
+  private gra = 0;
 
   constructor(options: DmaSpaceOptions) {
     this.view = options.view;
@@ -149,34 +151,61 @@ export class DmaSpace {
 
   /** The scalar loads give DMA_FAULTED on a fault. */
   loadU8(address: BusAddress, origin: DeviceOrigin): number {
-    return this.loadScalar(address, 1, origin) ? this.scalar[0] : DMA_FAULTED;
+    return this.arrive(address, 1, 'read', origin) ? this.view.loadU8(this.gra, origin) : DMA_FAULTED;
   }
   loadU16LE(address: BusAddress, origin: DeviceOrigin): number {
-    return this.loadScalar(address, 2, origin) ? this.scalarView.getUint16(0, true) : DMA_FAULTED;
+    if (this.arrive(address, 2, 'read', origin)) return swap16(this.view.loadU16BE(this.gra, origin));
+    return this.loadSplit(address, 2, origin) ? this.scalarView.getUint16(0, true) : DMA_FAULTED;
   }
   loadU32LE(address: BusAddress, origin: DeviceOrigin): number {
-    return this.loadScalar(address, 4, origin) ? this.scalarView.getUint32(0, true) : DMA_FAULTED;
+    if (this.arrive(address, 4, 'read', origin)) return swap32(this.view.loadU32BE(this.gra, origin));
+    return this.loadSplit(address, 4, origin) ? this.scalarView.getUint32(0, true) : DMA_FAULTED;
   }
   /** A bus address that stands in memory; NO_BUS_ADDRESS on a fault as well as for one that leads nowhere. */
   loadAddressLE(address: BusAddress, origin: DeviceOrigin): BusAddress {
-    if (!this.loadScalar(address, 8, origin)) return NO_BUS_ADDRESS;
+    if (!this.loadSplit(address, 8, origin)) return NO_BUS_ADDRESS;
     return busAddress(this.scalarView.getUint32(4, true), this.scalarView.getUint32(0, true));
   }
 
   storeU8(address: BusAddress, value: number, origin: DeviceOrigin): DmaFault | undefined {
-    this.scalar[0] = value;
-    return this.transfer(address, this.scalars[1], 'write', origin);
+    if (!this.arrive(address, 1, 'write', origin)) return this.lastFault;
+    this.view.storeU8(this.gra, value & 0xff, origin);
+    return undefined;
   }
   storeU16LE(address: BusAddress, value: number, origin: DeviceOrigin): DmaFault | undefined {
+    if (this.arrive(address, 2, 'write', origin)) {
+      this.view.storeU16BE(this.gra, swap16(value), origin);
+      return undefined;
+    }
     this.scalarView.setUint16(0, value, true);
     return this.transfer(address, this.scalars[2], 'write', origin);
   }
   storeU32LE(address: BusAddress, value: number, origin: DeviceOrigin): DmaFault | undefined {
+    if (this.arrive(address, 4, 'write', origin)) {
+      this.view.storeU32BE(this.gra, swap32(value), origin);
+      return undefined;
+    }
     this.scalarView.setUint32(0, value, true);
     return this.transfer(address, this.scalars[4], 'write', origin);
   }
 
-  private loadScalar(address: BusAddress, lenBytes: number, origin: DeviceOrigin): boolean {
+  /**
+   * True if a scalar lies in one piece, at `gra`; it has been announced then and is touched next. False for one that
+   * crosses a page or faults: both are left to `transfer`.
+   */
+  private arrive(address: BusAddress, lenBytes: number, access: DmaAccess, origin: DeviceOrigin): boolean {
+    const gra = this.locate(address, lenBytes, access);
+    if (gra < 0 || this.partBytes < lenBytes) {
+      if (gra < 0 && lenBytes === 1) this.events.fault?.(this.lastFault!, origin);
+      return false;
+    }
+    this.gra = gra;
+    origin.busAddress = address;
+    this.events.access?.({ origin, access, mode: this.mode, gra, lenBytes });
+    return true;
+  }
+
+  private loadSplit(address: BusAddress, lenBytes: number, origin: DeviceOrigin): boolean {
     return this.transfer(address, this.scalars[lenBytes], 'read', origin) === undefined;
   }
 
@@ -216,7 +245,7 @@ export class DmaSpace {
     if (!window) return this.fault('no-window', access, address);
     const gra = window.translate(address, access);
     if (gra < 0) return this.fault(gra === NOT_PERMITTED ? 'not-permitted' : 'not-mapped', access, address);
-    this.partBytes = Math.min(lenBytes, window.pageBytes - ((address - window.base) % window.pageBytes));
+    this.partBytes = Math.min(lenBytes, window.leftInPage(address));
     if (!this.view.contains(gra, this.partBytes)) return this.fault('outside-ram', access, address);
     return gra;
   }
@@ -225,4 +254,12 @@ export class DmaSpace {
     this.lastFault = { reason, access, address, mode: this.mode };
     return -1;
   }
+}
+
+function swap16(value: number): number {
+  return ((value & 0xff) << 8) | ((value >>> 8) & 0xff);
+}
+
+function swap32(value: number): number {
+  return (((value & 0xff) << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)) >>> 0;
 }

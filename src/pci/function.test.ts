@@ -217,3 +217,40 @@ test('a BAR can be reached from the device’s own side; what it does not have i
     expect(pciFunction.loadBar(bar, offset, 4)).toBe(0);
   }
 });
+
+test('the space of QEMU 7.2’s virtio-rng-pci (modern only), byte for byte, as Linux 6.1 leaves it there', () => {
+  // hexdump of /sys/bus/pci/devices/0000:00:00.0/config in a guest of qemu-system-ppc64 -M pseries.
+  const measured = `
+    f4 1a 44 10 00 00 10 00 01 00 ff 00 00 00 00 00 00 00 00 00 00 00 00 80 00 00 00 00 00 00 00 00
+    0c 00 00 00 00 21 00 00 00 00 00 00 f4 1a 00 11 00 00 00 00 98 00 00 00 00 00 00 00 00 01 00 00
+    09 00 10 01 04 00 00 00 00 00 00 00 00 10 00 00 09 40 10 03 04 00 00 00 00 10 00 00 00 10 00 00
+    09 50 10 04 04 00 00 00 00 20 00 00 00 10 00 00 09 60 14 02 04 00 00 00 00 30 00 00 00 10 00 00
+    04 00 00 00 09 70 14 05 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 11 84 01 00 01 00 00 00
+    01 08 00 00`;
+  const bytes = measured
+    .trim()
+    .split(/\s+/)
+    .map((byte) => Number.parseInt(byte, 16));
+  const expected = [...bytes, ...Array<number>(256 - bytes.length).fill(0)];
+  // A capability: its bytes after ID and next pointer.
+  const vendor = (at: number, lenBytes: number) => ({
+    id: 9,
+    at,
+    body: Uint8Array.from(bytes.slice(at + 2, at + lenBytes)),
+  });
+  const { pciFunction } = make({
+    vendorId: 0x1af4,
+    deviceId: 0x1044,
+    subsystemVendorId: 0x1af4,
+    subsystemId: 0x1100,
+    classCode: 0x00ff00,
+    revisionId: 1,
+    bars: [{ index: 4, kind: 'mem64', sizeBytes: 0x4000, prefetchable: true, handler: new RamHandler(0x4000) }],
+    msix: { vectors: 2, bar: 1, at: 0x98 },
+    capabilities: [vendor(0x84, 20), vendor(0x70, 20), vendor(0x60, 16), vendor(0x50, 16), vendor(0x40, 16)],
+  });
+  pciFunction.writeConfig(0x14, 4, 0x8000_0000);
+  pciFunction.writeConfig(0x20, 4, 0);
+  pciFunction.writeConfig(0x24, 4, 0x2100);
+  expect(Array.from({ length: 256 }, (_, offset) => pciFunction.readConfig(offset, 1))).toEqual(expected);
+});

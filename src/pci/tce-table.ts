@@ -35,6 +35,8 @@ export class TceTable {
   readonly pageBytes: number;
   readonly entries: number;
   readonly sizeBytes: number;
+  private readonly pagesPerByte: number;
+  private readonly offsetMask: number;
   /** Word 2n is the high word of entry n. */
   private readonly words: Uint32Array;
 
@@ -45,6 +47,9 @@ export class TceTable {
     this.base = window.base;
     this.pageShift = window.pageShift;
     this.pageBytes = 2 ** window.pageShift;
+    // Page arithmetic by a power of two is exact in doubles; % on numbers beyond 2^31 would be a slow library call.
+    this.pagesPerByte = 1 / this.pageBytes;
+    this.offsetMask = this.pageBytes - 1;
     this.entries = window.entries;
     this.sizeBytes = this.entries * this.pageBytes;
     this.words = new Uint32Array(2 * this.entries);
@@ -56,7 +61,7 @@ export class TceTable {
 
   /** Number of the entry that maps `address`, which may lie anywhere in its page; -1 if it is outside of the window. */
   indexOf(address: BusAddress): number {
-    return this.contains(address) ? Math.floor((address - this.base) / this.pageBytes) : -1;
+    return this.contains(address) ? Math.floor((address - this.base) * this.pagesPerByte) : -1;
   }
 
   /** Sets entry `index`, 0 to entries - 1, to two 32-bit words. */
@@ -82,7 +87,7 @@ export class TceTable {
    */
   translate(address: BusAddress, access: DmaAccess): number {
     const offset = address - this.base;
-    const index = Math.floor(offset / this.pageBytes);
+    const index = Math.floor(offset * this.pagesPerByte);
     const low = this.words[2 * index + 1];
     if ((low & (access === 'read' ? TCE_READ : TCE_WRITE)) === 0) {
       return (low & (TCE_READ | TCE_WRITE)) === 0 ? NOT_MAPPED : NOT_PERMITTED;
@@ -90,7 +95,12 @@ export class TceTable {
     const high = this.words[2 * index];
     // Beyond all RAM, yet a number that can be added to.
     if (high >= MAX_HIGH) return MAX_HIGH * WORD;
-    const page = high * WORD + low;
-    return page - (page % this.pageBytes) + (offset % this.pageBytes);
+    return high * WORD + ((low & ~this.offsetMask) >>> 0) + (offset - index * this.pageBytes);
+  }
+
+  /** How many bytes of the page lie at `address`, which the window contains, and behind it. */
+  leftInPage(address: BusAddress): number {
+    const offset = address - this.base;
+    return (Math.floor(offset * this.pagesPerByte) + 1) * this.pageBytes - offset;
   }
 }
