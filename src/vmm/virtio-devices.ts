@@ -2,12 +2,14 @@
 
 import type { BlockBackend } from '../backends/block-backend.ts';
 import type { EntropyBackend } from '../backends/entropy-backend.ts';
+import type { NetBackend } from '../backends/net/net-backend.ts';
 import type { DevicePorts } from '../device/ports.ts';
 import type { PciBus } from '../pci/function.ts';
 import type { DeviceKind } from '../virtio/core/device.ts';
 import { VirtioBalloon } from '../virtio/devices/balloon/device.ts';
 import { VirtioBlock, type VirtioBlockOptions } from '../virtio/devices/block/device.ts';
 import { VirtioConsole, type VirtioConsoleOptions } from '../virtio/devices/console/device.ts';
+import { VirtioNet, type VirtioNetOptions } from '../virtio/devices/net/device.ts';
 import { VirtioRng } from '../virtio/devices/rng/device.ts';
 import { VirtioPci, type VirtioPciOptions } from '../virtio/transport/virtio-pci.ts';
 import type { DeviceMaker } from './devices.ts';
@@ -40,6 +42,15 @@ export function virtioConsole(
   transport: TransportOptions = {},
 ): DeviceMaker {
   return onPci(({ events }) => new VirtioConsole({ ...options, events }), transport);
+}
+
+/** `makeBackend` is handed the machine's time and events, which a network lives by. */
+export function virtioNet(
+  makeBackend: (ports: DevicePorts) => NetBackend,
+  options: Omit<VirtioNetOptions, 'backend'>,
+  transport: TransportOptions = {},
+): DeviceMaker {
+  return onPci((ports) => new VirtioNet({ ...options, backend: makeBackend(ports) }), transport);
 }
 
 /** `made` is handed the device, through which the balloon is set and read. */
