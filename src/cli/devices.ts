@@ -25,7 +25,7 @@ const flag = (name: string, help: string, preset = false): OptionRow => ({
 });
 
 /** What every virtio device has. */
-const TRANSPORT_ROWS: readonly OptionRow[] = [
+export const TRANSPORT_ROWS: readonly OptionRow[] = [
   flag('transitional', 'offer the legacy interface too'),
   flag('packed', 'do not offer packed rings', true),
   flag('indirect', 'do not offer indirect descriptors', true),
@@ -120,6 +120,12 @@ export function parseDrive(text: string): DriveOption {
   return { given };
 }
 
+/** What to say of devices that have an option of their own. */
+const MADE_OTHERWISE: Readonly<Record<string, string | undefined>> = {
+  'virtio-blk': ' Disks are made by --drive.',
+  'virtio-net': ' Network cards are made by --net.',
+};
+
 export interface DeviceOption {
   readonly name: string;
   readonly given: readonly GivenOption[];
@@ -134,7 +140,7 @@ export function parseDevice(text: string): DeviceOption | string {
   const device = DEVICES.get(name);
   if (!device) {
     const others = [...DEVICES.keys()].join(', ');
-    const hint = name === 'virtio-blk' ? ' Disks are made by --drive.' : '';
+    const hint = MADE_OTHERWISE[name] ?? '';
     throw usage(`There is no device "${name}"; there are ${others}.${hint}`);
   }
   if (rest === 'help') return rowsHelp(name, device);
@@ -187,7 +193,7 @@ async function openPorts(given: readonly GivenOption[]): Promise<ConsolePortOpti
   throw usage(`--device virtio-console needs 1 to ${MAX_CONSOLE_PORTS} ports: file=... or socket=..., each one.`);
 }
 
-function transportOf(given: readonly GivenOption[]): TransportOptions {
+export function transportOf(given: readonly GivenOption[]): TransportOptions {
   const on = (name: string, preset: boolean) => (optionValue(given, name) as boolean | undefined) ?? preset;
   return {
     transitional: on('transitional', false),
@@ -203,14 +209,14 @@ function transportOf(given: readonly GivenOption[]): TransportOptions {
   };
 }
 
-function placeOf(given: readonly GivenOption[]): { bridge?: number; slot?: number } {
+export function placeOf(given: readonly GivenOption[]): { bridge?: number; slot?: number } {
   return {
     bridge: optionValue(given, 'bridge') as number | undefined,
     slot: optionValue(given, 'slot') as number | undefined,
   };
 }
 
-function checkTransport(option: string, given: readonly GivenOption[]): void {
+export function checkTransport(option: string, given: readonly GivenOption[]): void {
   if (optionValue(given, 'transitional') === true && optionValue(given, 'platform') === true) {
     throw usage(`${option} takes transitional or platform, not both: the legacy interface knows no ACCESS_PLATFORM.`);
   }
@@ -222,7 +228,8 @@ function deviceHelp(): string {
     'Devices for --device NAME[,options]; --device NAME,help shows the options of one:',
     ...lines,
     `  ${'virtio-blk'.padEnd(16)} disks, which are made by --drive`,
-    'Not there yet: virtio-scsi, virtio-net, virtio-9p, virtio-vsock.',
+    `  ${'virtio-net'.padEnd(16)} network cards, which are made by --net`,
+    'Not there yet: virtio-scsi, virtio-9p, virtio-vsock.',
     '',
   ].join('\n');
 }

@@ -11,6 +11,7 @@ import { fileProblem, readInput, resolveGuestFile } from './guest-file.ts';
 import { type CliHost, type StopSignal, say, stopSignalNumber } from './host.ts';
 import { exitStatus, limits } from './limits.ts';
 import type { CreateMachine, RunnableMachine, RunOutcome } from './machine-port.ts';
+import { type NetOption, Networks, parseNet } from './networks.ts';
 import { parseClock, parseCpus, parseMemory, parseSeed, parseTimeout, parseTrace } from './option-values.ts';
 import { attachConsole } from './terminal-console.ts';
 
@@ -27,6 +28,8 @@ export interface RunOptions {
   readonly trace?: string[];
   readonly drive?: DriveOption[];
   readonly device?: DeviceOption[];
+  readonly net?: NetOption[];
+  readonly pcap?: string;
   readonly seed?: number;
   readonly consoleInput: boolean;
   readonly mirror?: string;
@@ -63,6 +66,11 @@ export function addRunCommand(program: Command, context: RunContext, finish: (st
       context.host.stdout.write(device);
       throw new CommanderError(exitStatus.poweredOff, 'powervisor.deviceHelp', '');
     })
+    .option('--net <options>', netHelp, (text, before) => [
+      ...((before as NetOption[] | undefined) ?? []),
+      parseNet(text),
+    ])
+    .option('--pcap <file>', 'write what passes the network cards to a file for tcpdump and others')
     .option('--clock <mode>', 'virtual: time from instructions, repeatable; host: the time of this machine', parseClock)
     .option('--timeout <seconds>', 'stop after so many seconds of this machine, with exit status 124', parseTimeout)
     .option('--report <file>', 'write how it went as JSON')
@@ -74,8 +82,11 @@ export function addRunCommand(program: Command, context: RunContext, finish: (st
     .action(async (options: RunOptions) => finish(await run(options, context)));
 }
 
+const netHelp =
+  'network card: user[,hostfwd=tcp:ADDR:PORT-ADDR:PORT][,dns=ADDR], stream,PATH|HOST:PORT[,server], or none; may be repeated';
+
 const runHelp = `
-The clock is "host" when the console is a terminal and "virtual" otherwise.
+The clock is "host" when the console is a terminal or there is a network, and "virtual" otherwise.
 On a terminal, Ctrl-A x leaves and Ctrl-A h shows help.
 
 Exit status: 0 guest powered off, 1 error on this machine, 2 wrong usage, 3 guest panic, 124 timeout,
@@ -85,9 +96,11 @@ Exit status: 0 guest powered off, 1 error on this machine, 2 wrong usage, 3 gues
 export async function run(options: RunOptions, context: RunContext): Promise<number> {
   const { host } = context;
   if (options.report !== undefined) await requireWritable(options.report);
+  const networks = new Networks(options.net ?? [], options.pcap, (message) => say(host, message));
   let machine: RunnableMachine | undefined;
   try {
-    machine = await createMachine(options, context);
+    machine = await createMachine(options, context, networks);
+    await networks.open();
     if (options.trace !== undefined) void printEvents(machine.events(), host);
     const end = await runMachine(machine, options, host);
     if (options.report !== undefined) await writeReport(options.report, context, end, machine.report());
@@ -98,6 +111,7 @@ export async function run(options: RunOptions, context: RunContext): Promise<num
     throw error;
   } finally {
     await machine?.[Symbol.asyncDispose]();
+    networks.close();
   }
 }
 
@@ -106,16 +120,17 @@ interface RunEnd {
   readonly outcome: RunOutcome;
 }
 
-async function createMachine(options: RunOptions, context: RunContext): Promise<RunnableMachine> {
+async function createMachine(options: RunOptions, context: RunContext, networks: Networks): Promise<RunnableMachine> {
   const { host } = context;
   const cache = context.guests(options.mirror);
   const kernelPath = await resolveGuestFile(options.kernel, 'kernel', cache);
   const initrdPath = options.initrd === undefined ? undefined : await resolveGuestFile(options.initrd, 'initrd', cache);
   const interactive = host.stdin.isTTY === true && host.stdout.isTTY === true;
-  const clock = options.clock ?? (interactive ? 'host' : 'virtual');
+  const clock = options.clock ?? (interactive || networks.any ? 'host' : 'virtual');
   // As the machine chooses its own randomness: repeatable unless it runs on the clock of the host.
   const seed = options.seed ?? (clock === 'virtual' ? 1 : undefined);
-  const devices = await openDevices(options.drive ?? [], options.device ?? [], { seed });
+  const others = await openDevices(options.drive ?? [], options.device ?? [], { seed });
+  const devices = [...others, ...networks.requests(clock)];
   return context.createMachine({
     kernel: await readInput(kernelPath, 'kernel'),
     kernelName: options.kernel,
