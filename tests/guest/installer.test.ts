@@ -14,7 +14,7 @@ describe.skipIf('reason' in files)(title, () => {
   const { kernel, initrd } = files as { kernel: Uint8Array; initrd: Uint8Array };
 
   it('boots to a shell, computes, keeps time, reboots and powers off', { timeout: 600_000 }, async () => {
-    await using guest = await GuestSession.start({ kernel, initrd, append: 'rdinit=/bin/sh console=hvc0' });
+    await using guest = await GuestSession.start({ kernel, initrd, append: 'rdinit=/bin/sh console=hvc0 loglevel=4' });
     await guest.expect('# ');
     expect(await guest.command('uname -m')).toBe('ppc64le');
     await guest.command(

@@ -13,7 +13,7 @@ for (const name of kernels) {
     const { kernel, initrd } = files as { kernel: Uint8Array; initrd: Uint8Array };
 
     it('brings all CPUs online and uses them', { timeout: 900_000 }, async () => {
-      await using guest = await GuestSession.start({ kernel, initrd, cpus: 4, append: 'console=hvc0' });
+      await using guest = await GuestSession.start({ kernel, initrd, cpus: 4, append: 'console=hvc0 quiet' });
       await guest.expect('~ # ');
       expect(await guest.command('uname -m')).toBe('ppc64le');
       expect(await guest.command('nproc')).toBe('4');
