@@ -4,11 +4,15 @@ import { fieldValue } from '../../src/cpu/isa/decode.ts';
 import type { Instruction } from '../../src/cpu/isa/table.ts';
 import { instruction } from '../../src/cpu/isa/table.ts';
 import { type MaskDifference, maskDifferences, type RuleDifference, ruleDifferences } from './known-differences.ts';
-import { execute, hasModel, type Undefined } from './reference-instructions.ts';
+import { execute, fpscrBit, hasModel, type Undefined } from './reference-instructions.ts';
+import { estimatePrecision } from './reference-rules.ts';
 import { SlotState, slot } from './state.ts';
 import { vsrNumber } from './vectors.ts';
 
 const nothing: Undefined = { fpscr: 0, target: false, cr6: false, cr1: false };
+
+/** FPRF behind a conversion to integer is undefined whatever the operand. */
+const toInteger = /^fcti|^xscvdp[su]x|^xscvqp[su][dw]z/;
 
 /** The rules of one instruction. */
 export class Expectation {
@@ -34,6 +38,21 @@ export class Expectation {
     this.word = word;
     this.before = before;
     if (this.modelled) this.undefinedBits = execute(this.entry, word, before, this.model);
+  }
+
+  /**
+   * As `prepare`, for a state that an instruction has left: the model is asked only where what is undefined depends on the
+   * operands, which an overflow, an interrupt or an estimate shows.
+   */
+  prepareMask(word: number, before: SlotState, after: SlotState): void {
+    const overflow = (after.words[2 * slot.fpscr] & fpscrBit.OX) !== 0;
+    if (!this.modelled || overflow || after.outcome !== 0 || estimatePrecision(this.entry.op) !== undefined) {
+      this.prepare(word, before);
+      return;
+    }
+    this.word = word;
+    this.before = before;
+    this.undefinedBits = toInteger.test(this.entry.op) ? { ...nothing, fpscr: fpscrBit.FPRF } : nothing;
   }
 
   /** Makes QEMU's answer in `state` what the architecture says. */

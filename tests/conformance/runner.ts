@@ -118,7 +118,7 @@ export class BlockRunner {
       applyVector(block, v, this.before);
       executeOn(cpu, words, this.before, this.actual);
       wrong ??= checkEstimate(this.expectation.entry, word, this.before, this.actual);
-      this.expectation.prepare(word, this.before);
+      this.expectation.prepareMask(word, this.before, this.actual);
       this.expectation.mask(this.actual);
       hash.add(this.actual);
     }
