@@ -5,13 +5,7 @@ import { AddressMap } from '../../src/device/address-map.ts';
 import type { HostEvents } from '../../src/device/ports.ts';
 import { HostBridge } from '../../src/pci/host-bridge.ts';
 import { type DeviceKind, STATUS, VirtioDevice } from '../../src/virtio/core/device.ts';
-import {
-  featureSet,
-  hasFeature,
-  type RingOffer,
-  VIRTIO_F_EVENT_IDX,
-  VIRTIO_F_RING_PACKED,
-} from '../../src/virtio/core/features.ts';
+import { featureSet, hasFeature, VIRTIO_F_EVENT_IDX, VIRTIO_F_RING_PACKED } from '../../src/virtio/core/features.ts';
 import { VirtioPci, type VirtioPciOptions } from '../../src/virtio/transport/virtio-pci.ts';
 import { randomWords } from './random.ts';
 import { type QueueDriver, type QueueFormat, queueDriver } from './virtio-driver.ts';
@@ -244,7 +238,7 @@ export interface RubbishOutcome {
 export async function throwRubbish(
   kind: DeviceKind,
   rounds: number,
-  options: { events?: ManualEvents; fill?: (buffers: DataView, word: () => number) => void; rings?: RingOffer } = {},
+  options: { events?: ManualEvents; fill?: (buffers: DataView, word: () => number) => void; after?: () => void } = {},
 ): Promise<RubbishOutcome> {
   const memory = new TestMemory(RUBBISH_BYTES);
   const reasons: Record<string, number> = {};
@@ -279,6 +273,7 @@ export async function throwRubbish(
     device.writeStatus(device.status | STATUS.DRIVER_OK, 'modern');
     if (word() % 2 === 0) await options.events?.settle();
     for (let n = 0; n < 4; n++) device.notify(word() % (queues + 1));
+    options.after?.();
     const reason = device.fault?.reason ?? 'none';
     reasons[reason] = (reasons[reason] ?? 0) + 1;
   }

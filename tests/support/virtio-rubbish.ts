@@ -34,15 +34,19 @@ export function makeRubbish(
     const [high, low] = indirect ? [0, table + 16 * (word() % 64)] : address();
     data.setUint32(at, low, true);
     data.setUint32(at + 4, high, true);
-    const likely = [1, 4, 8, 16, 16, 20, 512, 512][word() % 8];
+    // Often a piece of what a block device expects: header, data, status.
+    const role = word() % 3 === 0 ? -1 : place % 3;
+    const likely = role < 0 ? [1, 4, 8, 16, 16, 20, 512, 512][word() % 8] : [16, word() % 4 === 0 ? 16 : 512, 1][role];
     const lenBytes = indirect ? 16 * (1 + (word() % 6)) + (rarely() ? 3 : 0) : likely;
     data.setUint32(at + 8, rarely() ? word() : lenBytes, true);
     let flags = indirect ? 4 : word() & 1;
-    if (word() % 3 === 0) flags |= 2;
+    if (role === 0 && !indirect) flags = 1;
+    else if (role === 2 && !indirect) flags = 2;
+    else if (word() % 3 === 0) flags |= 2;
     if (rarely()) flags |= word() & 7;
     if (format === 'packed' && kind === 'ring') flags |= rarely() ? word() & 0x8080 : 0x80;
     data.setUint16(flagsAt, flags, true);
-    data.setUint16(otherAt, rarely() ? word() : (place + (word() % 3)) % next, true);
+    data.setUint16(otherAt, rarely() ? word() : (place + (role < 0 ? word() % 3 : 1)) % next, true);
   };
   for (let n = 0; n < size; n++) descriptor(ring + 16 * n, size, 'ring', n);
   for (let n = 0; n < 70; n += 1 + (word() % 4)) descriptor(table + 16 * n, 6, 'table', n % 6);

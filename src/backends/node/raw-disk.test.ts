@@ -1,0 +1,89 @@
+import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MemoryBlock } from '../memory/block.ts';
+import { RawDisk } from './raw-disk.ts';
+
+let directory: string;
+let path: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'powervisor-disk-'));
+  path = join(directory, 'disk.img');
+  await writeFile(
+    path,
+    Uint8Array.from({ length: 3 * 2 ** 20 }, (_, n) => n >> 8),
+  );
+});
+
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+describe('a raw disk', () => {
+  it('reads and writes the file in place', async () => {
+    const disk = await RawDisk.open(path, false);
+    expect(disk.sizeBytes).toBe(3 * 2 ** 20);
+    expect(await disk.write(1024, new Uint8Array(512).fill(0xaa))).toBeUndefined();
+    expect(await disk.writeZeroes(2048, 2 ** 20 + 512)).toBeUndefined();
+    expect(await disk.flush()).toBeUndefined();
+    const target = new Uint8Array(1024);
+    expect(await disk.read(768, target)).toBeUndefined();
+    expect([...target.subarray(0, 256)]).toEqual(new Array(256).fill(3));
+    expect([...target.subarray(256, 768)]).toEqual(new Array(512).fill(0xaa));
+    await disk.close();
+    const file = await readFile(path);
+    expect(file.length).toBe(3 * 2 ** 20);
+    expect(file.subarray(2048, 2048 + 2 ** 20 + 512).every((byte) => byte === 0)).toBe(true);
+    expect(file[2048 + 2 ** 20 + 512]).toBe(((2048 + 2 ** 20 + 512) >> 8) & 0xff);
+  });
+
+  it('turns failures of the host into results', async () => {
+    const disk = await RawDisk.open(path, false);
+    await truncate(path, 512);
+    expect(await disk.read(1024, new Uint8Array(512))).toMatchObject({ kind: 'io-error' });
+    const readOnly = await RawDisk.open(path, true);
+    expect(await readOnly.write(0, new Uint8Array(512))).toMatchObject({ kind: 'io-error' });
+    await disk.close();
+    await readOnly.close();
+  });
+
+  it('is refused with a reason', async () => {
+    await expect(RawDisk.open(join(directory, 'none'), false)).rejects.toThrow('there is no such file');
+    await expect(RawDisk.open(directory, true)).rejects.toThrow('not a regular file');
+    await writeFile(path, 'short');
+    await expect(RawDisk.open(path, false)).rejects.toThrow('no multiple of 512');
+    await writeFile(path, '');
+    await expect(RawDisk.open(path, false)).rejects.toThrow('is empty');
+  });
+});
+
+describe('a snapshot', () => {
+  it('shows the disk below, keeps writes to itself and leaves the file alone', async () => {
+    const before = await readFile(path);
+    const base = await RawDisk.open(path, true);
+    const disk = new MemoryBlock({ sizeBytes: base.sizeBytes, limitBytes: 3 * 65536 }, base);
+    const at = 65536 - 512;
+    expect(await disk.write(at, new Uint8Array(1024).fill(7))).toBeUndefined();
+    const target = new Uint8Array(4096);
+    await disk.read(at - 512, target);
+    const expected = Uint8Array.from(before.subarray(at - 512, at - 512 + 4096));
+    expected.fill(7, 512, 512 + 1024);
+    expect(target).toEqual(expected);
+    // A third chunk fits, a fourth does not.
+    expect(await disk.write(2 ** 20, new Uint8Array(512))).toBeUndefined();
+    expect(await disk.write(2 ** 21, new Uint8Array(512))).toMatchObject({ kind: 'no-space' });
+    expect(await disk.write(at, new Uint8Array(512).fill(8))).toBeUndefined();
+    await disk.close();
+    expect(await readFile(path)).toEqual(before);
+  });
+
+  it('takes two writes to one chunk at the same time', async () => {
+    const base = await RawDisk.open(path, true);
+    const disk = new MemoryBlock({ sizeBytes: base.sizeBytes }, base);
+    await Promise.all([disk.write(0, new Uint8Array(512).fill(1)), disk.write(512, new Uint8Array(512).fill(2))]);
+    const target = new Uint8Array(1024);
+    await disk.read(0, target);
+    expect([...target]).toEqual([...new Array(512).fill(1), ...new Array(512).fill(2)]);
+    await disk.close();
+  });
+});
