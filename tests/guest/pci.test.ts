@@ -104,7 +104,18 @@ describe.skipIf('reason' in debian12)('PCI on Debian 12', () => {
     expect(bySource.slice(2).every(({ many, source }) => many && Number.parseInt(source, 16) >= 0x1300)).toBe(true);
     expect(bySource.length).toBe(4);
 
+    // After a reboot everything is found, placed and connected anew.
+    guest.type('reboot -f\n');
+    await guest.expect('BusyBox guest');
+    await guest.expect('# ');
+    const [, , messages] = uarts;
+    messages.output = '';
+    expect(await guest.command('grep -c ttyS /proc/interrupts; ls /sys/bus/pci/devices | wc -l')).toBe('0\n5');
+    await guest.command('stty -F /dev/ttyS2 raw -echo; echo again > /dev/ttyS2');
+    expect(messages.output).toBe('again\n');
+
     const report = guest.machine.report();
+    expect(report.reboots).toBe(1);
     expect(report.unassignedAccesses).toBe(0);
     expect(report.devices.map(({ kind, place }) => `${kind} ${place}`)).toEqual([
       'scratch 0:0',
