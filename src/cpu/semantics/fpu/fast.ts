@@ -1,4 +1,4 @@
-// The short way of arithmetic: when FPSCR asks for nothing unusual (round to nearest, no enables, FEX clear) and operands
+// The short way of arithmetic: when FPSCR asks for nothing unusual (round to nearest, UE, XE and FEX clear) and operands
 // and result are ordinary, WebAssembly's f64 operations give the result, and the exact difference to it FI and FR.
 // Everything else goes the way of exact.ts.
 
@@ -7,11 +7,14 @@ import { stateOffset } from '../../state/layout.ts';
 import { STATE_BASE } from '../../state/memory-map.ts';
 import { type RuntimeFunction, runtimeFunction } from '../runtime.ts';
 import { DEFAULT_NAN, FRACTION, IMPLICIT, INFINITY, MAGNITUDE, SIGN, shiftRightJam } from './format.ts';
-import { ENABLES, FPRF, FPSCR } from './fpscr.ts';
+import { FPRF, FPSCR } from './fpscr.ts';
 import { multiplySignificands, productHigh } from './product.ts';
 
-/** FPSCR bits that must be 0 for the short way. */
-const CAREFUL = BigInt(FPSCR.FEX | ENABLES | FPSCR.RN);
+/**
+ * FPSCR bits that must be 0 for the short way. Its results are finite and no NaNs, so that the other enables do not
+ * matter: what they are about does not happen on it.
+ */
+const CAREFUL = BigInt(FPSCR.FEX | FPSCR.UE | FPSCR.XE | FPSCR.RN);
 
 /** 1 if FPSCR asks for nothing unusual. */
 export function isPlain(fpscr: I64): I32 {

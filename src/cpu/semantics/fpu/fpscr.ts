@@ -3,6 +3,9 @@
 //
 // An operation notes the exceptions it meets, and FR and FI, in a word of the register block ("raised"); committing adds
 // them to FPSCR and says whether the target may be written. Vector operations note those of all their elements first.
+//
+// Runtime functions read and write FPSCR in the register block: an engine that keeps it elsewhere writes it back before
+// calling one of those below, and reads it again behind.
 
 import type { FunctionBuilder, I32, I64 } from '../../../wasm/ir.ts';
 import { stateOffset } from '../../state/layout.ts';

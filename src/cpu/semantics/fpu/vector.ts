@@ -14,7 +14,7 @@ import { clearRaised, commitVector } from './fpscr.ts';
 import { doublewords, type Lanes, singles } from './lanes.ts';
 import { CONTROL } from './round.ts';
 import { controlWord, type IntegralMode, integralControl, type Operation, operations } from './scalar.ts';
-import { fusedSingles } from './simd-fused.ts';
+import { fusedDoubles, fusedSingles } from './simd-fused.ts';
 
 /** Vector operands, then a word that the function understands. */
 export function vectorFunction(
@@ -129,19 +129,12 @@ const simdSquareRoot =
     return { value, ok: ordinary(value, precision, undefined) };
   };
 
-/** Two fused operations, one after the other. */
 const simdFusedDouble =
   (operation: Operation): SimdOperation =>
-  (s, operands) => {
-    const columns = operands.map((v) => doublewords.read(v));
-    const [first, second] = [0, 1].map((index) =>
-      operation.nearest!(
-        s.fn,
-        columns.map((column) => column[index]),
-        (f) => s.runtime(f),
-      ),
-    );
-    return { value: s.fn.v128From64(first.bits, second.bits), ok: first.ok.and(second.ok) };
+  (s, [a, c, b]) => {
+    const turned = operation.control & CONTROL.SUBTRACT ? b.un('f64x2.neg') : b;
+    const { value, ok } = fusedDoubles(s.fn, a, c, turned);
+    return { value: operation.control & CONTROL.NEGATE ? value.un('f64x2.neg') : value, ok };
   };
 
 const simdFusedSingle =
