@@ -14,7 +14,8 @@ const COHERENT = 'no coherent accelerator';
 const STATISTICS = 'no such instrumentation';
 const OBSOLETE = 'POWER4-era call that no supported kernel makes';
 const FIRMWARE = 'private to another hypervisor and its firmware';
-const ULTRAVISOR = 'comes with the ultravisor';
+const ULTRAVISOR = 'served in a machine with an ultravisor; docs/ultravisor.md';
+const TPM = 'no trusted platform module';
 
 /** [token, name, why it answers H_FUNCTION], by ascending token. */
 export const ABSENT_HCALLS: readonly (readonly [token: number, name: string, why: string])[] = [
@@ -162,7 +163,7 @@ export const ABSENT_HCALLS: readonly (readonly [token: number, name: string, why
   [0xef04, 'H_SVM_PAGE_OUT', ULTRAVISOR],
   [0xef08, 'H_SVM_INIT_START', ULTRAVISOR],
   [0xef0c, 'H_SVM_INIT_DONE', ULTRAVISOR],
-  [0xef10, 'H_TPM_COMM', ULTRAVISOR],
+  [0xef10, 'H_TPM_COMM', TPM],
   [0xef14, 'H_SVM_INIT_ABORT', ULTRAVISOR],
   [0xf001, 'H_LOGICAL_MEMOP', FIRMWARE],
   [0xf002, 'H_CAS', FIRMWARE],

@@ -1,7 +1,7 @@
 // Hypercalls as data: token, name, how many registers go in and come out, and what to do. A layer that reflects calls on
 // behalf of a secure guest reads the register counts here to know what to scrub.
 
-import type { AccessOrigin } from '../memory/host-view.ts';
+import type { AccessOrigin, HostView } from '../memory/host-view.ts';
 import { assert } from '../util/errors.ts';
 import type { VcpuPort } from './vcpu-port.ts';
 
@@ -10,6 +10,8 @@ export interface Hcall {
   readonly vcpu: VcpuPort;
   /** To be named in every access to guest memory made on behalf of this call. */
   readonly origin: AccessOrigin;
+  /** Where an RTAS call that an ultravisor passes on has its block and buffers. */
+  readonly carried?: HostView | undefined;
   /** Argument `n` from 0, that is r4+n, as an unsigned 64-bit value. */
   arg(n: number): bigint;
   /** Sets output `n` from 0, that is r4+n; `value` is taken modulo 2^64. */

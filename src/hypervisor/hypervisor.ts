@@ -34,6 +34,7 @@ import { powerServices } from './rtas/power.ts';
 import { processorServices } from './rtas/processors.ts';
 import { Rtas } from './rtas/rtas.ts';
 import { systemParameterServices } from './rtas/system-parameters.ts';
+import { SecureGuest, type SecureGuestOptions } from './svm/secure-guest.ts';
 import { type TerminalOutput, Terminals, Vty, type VtyConfig } from './terminal.ts';
 import type { HypervisorLog, MmioPort, PartitionConfig, PartitionPort, VcpuPort } from './vcpu-port.ts';
 import { DISPATCHED, VirtualProcessor, VirtualProcessors } from './virtual-processor.ts';
@@ -56,6 +57,8 @@ export interface HypervisorOptions {
   /** PCI host bridges; all of them signal the same range of sources. None unless given. */
   readonly bridges?: readonly HostBridge[];
   readonly log?: HypervisorLog;
+  /** Given if the partition may turn secure. */
+  readonly svm?: Omit<SecureGuestOptions, 'memoryBytes'>;
   /** Contents to start with, 64 KiB; kept by reference. */
   readonly nvram?: Uint8Array;
 }
@@ -76,6 +79,7 @@ export class Hypervisor {
   private readonly nmi: NonMaskableInterrupts;
   private readonly platformEvents: PlatformEvents;
   private readonly messageInterrupts: MessageInterrupts;
+  private readonly secureGuest: SecureGuest | undefined;
   private readonly log: LimitedLog;
   private readonly absent = new Map<number, string>(ABSENT_HCALLS.map(([token, name]) => [token, name]));
   private readonly calls = new Map<string, number>();
@@ -98,15 +102,17 @@ export class Hypervisor {
     this.nmi = new NonMaskableInterrupts(view, vcpus.length);
     this.platformEvents = new PlatformEvents(this.xics.sources, this.clock);
     this.messageInterrupts = new MessageInterrupts(options.bridges ?? []);
+    this.secureGuest = options.svm && new SecureGuest({ ...options.svm, memoryBytes: view.sizeBytes });
     this.registerHcalls(options);
     this.registerServices(options);
   }
 
   /**
    * Serves the hypercall that `vcpu` has issued; its next instruction address is already past the `sc`. Afterwards the
-   * vCPU may have left the 'running' state. Nothing that the guest passes makes this throw.
+   * vCPU may have left the 'running' state. Nothing that the guest passes makes this throw. `carried` is the memory of an
+   * RTAS call that an ultravisor passes on.
    */
-  hcall(vcpu: VcpuPort): void {
+  hcall(vcpu: VcpuPort, carried?: HostView): void {
     const token = vcpu.gpr(3);
     if (vcpu.problemState) {
       this.finish(vcpu, token, 'from problem state', NO_ARGUMENTS, H_PRIVILEGE);
@@ -119,7 +125,7 @@ export class Hypervisor {
     }
     const { definition } = entry;
     const args = this.events.hcall ? readArguments(vcpu, definition.inputs) : NO_ARGUMENTS;
-    const status = definition.handler(new RegisterCall(vcpu, entry));
+    const status = definition.handler(new RegisterCall(vcpu, entry, carried));
     this.finish(vcpu, token, definition.name, args, status);
   }
 
@@ -201,6 +207,7 @@ export class Hypervisor {
     this.nmi.reset();
     this.platformEvents.reset();
     this.messageInterrupts.reset();
+    this.secureGuest?.reset();
     for (const processor of this.processors.all) processor.reset();
   }
 
@@ -214,7 +221,7 @@ export class Hypervisor {
       outputs: 0,
       handler: (call) => {
         const gra = logicalAddress(call.arg(0));
-        return gra === undefined ? H_PARAMETER : this.rtas.call(call.vcpu, gra);
+        return gra === undefined ? H_PARAMETER : this.rtas.call(call.vcpu, gra, call.carried);
       },
       ref: 'private: the stub of rtas/layout.ts',
     };
@@ -228,6 +235,7 @@ export class Hypervisor {
       ...schedulingHcalls({ processors, systemReset: (processor) => this.deliverSystemReset(processor) }),
       ...this.mode.hcalls(),
       ...this.watchdogs.hcalls(),
+      ...(this.secureGuest?.hcalls() ?? []),
       rtas,
     ]) {
       this.table.add(definition);
@@ -298,10 +306,12 @@ export class Hypervisor {
 class RegisterCall implements Hcall {
   readonly vcpu: VcpuPort;
   readonly origin: HcallEntry['origin'];
+  readonly carried: HostView | undefined;
 
-  constructor(vcpu: VcpuPort, entry: HcallEntry) {
+  constructor(vcpu: VcpuPort, entry: HcallEntry, carried: HostView | undefined) {
     this.vcpu = vcpu;
     this.origin = entry.origin;
+    this.carried = carried;
   }
   arg(n: number): bigint {
     return this.vcpu.gpr(4 + n);

@@ -2,9 +2,11 @@
 
 import type { FirmwareEvent } from '../firmware/client-interface.ts';
 import type { ConsoleEvent, HcallEvent, InterruptEvent, RtasEvent } from '../hypervisor/events.ts';
+import type { Violation } from '../memory/violations.ts';
 import { busAddressText } from '../pci/bus-address.ts';
 import type { DeviceOrigin, DmaFaultReason, DmaMode } from '../pci/dma-space.ts';
 import type { DmaAccess } from '../pci/tce-table.ts';
+import type { SvmEvent } from '../ultravisor/ultravisor.ts';
 
 export type MachineEvent =
   | ({ readonly category: 'hcall' } & HcallEvent)
@@ -18,6 +20,8 @@ export type MachineEvent =
       readonly message?: string;
     }
   | ({ readonly category: 'dma' } & DmaTraceEvent)
+  | ({ readonly category: 'svm' } & SvmEvent)
+  | ({ readonly category: 'violation' } & Violation)
   | { readonly category: 'warning'; readonly message: string };
 
 /** A device reached for memory: it got there (`gra`, `lenBytes`), or it did not (`fault`). */
@@ -49,6 +53,8 @@ export const EVENT_CATEGORIES: readonly EventCategory[] = [
   'firmware',
   'machine',
   'dma',
+  'svm',
+  'violation',
   'warning',
 ];
 

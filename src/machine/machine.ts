@@ -18,7 +18,8 @@ import { logicalAddress } from '../hypervisor/logical-address.ts';
 import type { Vty } from '../hypervisor/terminal.ts';
 import type { PartitionPort } from '../hypervisor/vcpu-port.ts';
 import { EPOW_IRQ, LSI_IRQ_FIRST, MSI_IRQ_COUNT, MSI_IRQ_FIRST, VIO_IRQ_FIRST } from '../hypervisor/xics/irq-map.ts';
-import { NormalHostView } from '../memory/host-view.ts';
+import { VIOLATION_POLICIES, type ViolationPolicy } from '../memory/checked-host-view.ts';
+import type { HostView } from '../memory/host-view.ts';
 import { UsageError } from '../util/errors.ts';
 import { type DeviceDescription, type DeviceRequest, Devices } from '../vmm/devices.ts';
 import { DeviceSchedule } from './device-schedule.ts';
@@ -26,6 +27,7 @@ import { dmaEvent, EVENT_CATEGORIES, type EventCategory, EventStream, type Machi
 import { logicalMmio } from './logical-mmio.ts';
 import { RandomSource } from './random-source.ts';
 import { Scheduler } from './scheduler.ts';
+import { SecurePartition, type SecureReport } from './secure-partition.ts';
 import { type ClockMode, MachineTime, TICKS_PER_MS, TIMEBASE_HZ } from './time.ts';
 import { PVR_POWER9, VcpuAdapter } from './vcpu-adapter.ts';
 
@@ -65,6 +67,12 @@ export interface MachineConfiguration {
   readonly devices?: readonly DeviceRequest[];
   /** PCI host bridges, 1 or 2. Default 1. */
   readonly bridges?: number;
+  /** False: no ultravisor, so that the guest cannot turn secure. Default true. */
+  readonly ultravisor?: boolean;
+  /** What becomes of accesses to secure memory. Default `block`. */
+  readonly onViolation?: ViolationPolicy;
+  /** Size of the pages in which the guest counts and shares memory: 65536 (default), or 4096 for a 4K-page kernel. */
+  readonly securePageBytes?: 0x10000 | 0x1000;
   /** Event categories that `events()` gives when it is not told which. */
   readonly trace?: readonly string[];
 }
@@ -78,7 +86,7 @@ export interface RunOutcome {
 }
 
 /** How it went, as plain JSON. */
-export interface MachineReport {
+export interface MachineReport extends SecureReport {
   readonly outcome: RunOutcome | undefined;
   readonly clock: ClockMode;
   readonly memoryBytes: number;
@@ -123,7 +131,8 @@ export class Machine implements AsyncDisposable {
   private readonly image: KernelImage;
   private readonly configuration: MachineConfiguration;
   private readonly core: CpuCore;
-  private readonly view: NormalHostView;
+  private readonly view: HostView;
+  private readonly secure: SecurePartition;
   private readonly vcpus: readonly VcpuAdapter[];
   private readonly time: MachineTime;
   private readonly map: AddressMap;
@@ -139,6 +148,8 @@ export class Machine implements AsyncDisposable {
   private timer: bigint | undefined;
   private outcome: RunOutcome | undefined;
   private rebootRequested = false;
+  /** UV_ESM found no ultravisor, and the guest has not said since what it makes of that. */
+  private refusedSecurity = false;
   private reboots = 0;
   private hostSeconds = 0;
   private running = false;
@@ -181,16 +192,6 @@ export class Machine implements AsyncDisposable {
     this.time = new MachineTime(configuration.clock ?? 'virtual', host);
     this.randomness = new RandomSource(configuration.seed ?? (this.time.mode === 'virtual' ? 1 : undefined), host);
     this.core = new CpuCore({ semantics, ramBytes: configuration.memoryBytes, cpus: configuration.cpus });
-    this.view = new NormalHostView(this.core.memory);
-    this.schedule = new DeviceSchedule(this.time, () => {
-      this.scheduler?.rescheduled();
-      this.wakeSleeper?.();
-    });
-    this.map = new AddressMap(({ gra }) => {
-      if (this.map.unassigned > 1) return;
-      this.warn(`nothing is at guest real address 0x${gra.toString(16)}; further such accesses are only counted`);
-    });
-    this.devices = this.createDevices(configuration);
     const vcpuHost = {
       timebase: () => this.time.now,
       rescheduled: () => {
@@ -200,15 +201,27 @@ export class Machine implements AsyncDisposable {
       preferNext: (id: number) => this.scheduler.preferNext(id),
     };
     this.vcpus = this.core.vcpus.map(({ id }) => new VcpuAdapter(this.core, id, vcpuHost));
+    this.secure = this.createSecurePartition(configuration);
+    this.view = this.secure.view;
+    this.schedule = new DeviceSchedule(this.time, () => {
+      this.scheduler?.rescheduled();
+      this.wakeSleeper?.();
+    });
+    this.map = new AddressMap(({ gra }) => {
+      if (this.map.unassigned > 1) return;
+      this.warn(`nothing is at guest real address 0x${gra.toString(16)}; further such accesses are only counted`);
+    });
+    this.devices = this.createDevices(configuration);
     this.hypervisor = new Hypervisor({
       view: this.view,
-      vcpus: this.vcpus,
+      vcpus: this.secure.ports,
       partition: this.partition(),
       config: { name: 'powervisor', uuid: new Uint8Array(16), timebaseHz: TIMEBASE_HZ, sharedProcessors: true },
       terminals: [{ unit: CONSOLE_UNIT, irq: VIO_IRQ_FIRST, output: { write: (bytes) => this.consoleOutput(bytes) } }],
       mmio: logicalMmio(this.map),
       bridges: this.devices.bridges,
       log: { warn: (message) => this.warn(message) },
+      svm: this.secure.hypervisorSide(() => {}),
     });
     this.hypervisor.register({
       token: H_OPEN_FIRMWARE,
@@ -343,6 +356,7 @@ export class Machine implements AsyncDisposable {
       },
       devices: this.devices.describe(),
       unassignedAccesses: this.map.unassigned,
+      ...this.secure.report(),
       warnings: this.warnings,
     };
   }
@@ -403,11 +417,10 @@ export class Machine implements AsyncDisposable {
     const vcpu = this.vcpus[id];
     switch (reason) {
       case EXIT.hcall:
-        this.hypervisor.hcall(vcpu);
+        this.secure.guestHcall(vcpu);
         return;
       case EXIT.ucall:
-        // No ultravisor answers: U_FUNCTION.
-        vcpu.setGpr(3, BigInt.asUintN(64, -2n));
+        if (this.secure.guestUcall(vcpu) === 'no-ultravisor') this.refusedSecurity = true;
         return;
       case EXIT.mmioRead:
       case EXIT.mmioWrite:
@@ -529,8 +542,9 @@ export class Machine implements AsyncDisposable {
     this.rebootRequested = false;
     this.reboots++;
     this.emitMachine('reboot');
+    this.refusedSecurity = false;
     this.devices.reset();
-    this.hypervisor.reset();
+    this.secure.restart(() => this.hypervisor.reset());
     this.timer = undefined;
     this.core.memory.fill(0, this.view.sizeBytes, 0);
     this.powerOn();
@@ -544,15 +558,8 @@ export class Machine implements AsyncDisposable {
     return {
       setInterruptEndian: (endian) => every('interruptLittleEndian', endian === 'little' ? 1 : 0),
       setInterruptLocation: (ail) => every('interruptLocation', ail),
-      registerProcessTable: (baseGra, sizeLog2) => {
-        this.core.setShared('processTable', BigInt(baseGra));
-        this.core.setShared('processTableBytes', 1n << BigInt(sizeLog2));
-        this.core.flushTranslations();
-      },
-      deregisterProcessTable: () => {
-        this.core.setShared('processTableBytes', 0n);
-        this.core.flushTranslations();
-      },
+      registerProcessTable: (baseGra, sizeLog2) => this.secure.registerProcessTable(baseGra, sizeLog2),
+      deregisterProcessTable: () => this.secure.registerProcessTable(0, 0),
       timebase: () => this.time.now,
       setTimer: (deadline) => {
         this.timer = deadline;
@@ -568,8 +575,42 @@ export class Machine implements AsyncDisposable {
         this.rebootRequested = true;
         this.scheduler.rescheduled();
       },
-      guestPanic: (message) => this.end({ reason: 'panic', message }),
+      guestPanic: (message) => this.guestPanic(message),
     };
+  }
+
+  /**
+   * ibm,os-term. Linux also calls it when UV_ESM finds no ultravisor, and then goes on as a normal VM if the call
+   * returns, which it does here, once.
+   */
+  private guestPanic(message: string): void {
+    if (this.refusedSecurity) this.warn(`the guest asked for secure mode, and there is no ultravisor: ${message}`);
+    else this.end({ reason: 'panic', message });
+    this.refusedSecurity = false;
+  }
+
+  private createSecurePartition(configuration: MachineConfiguration): SecurePartition {
+    const policy = configuration.onViolation ?? 'block';
+    if (!VIOLATION_POLICIES.includes(policy)) {
+      throw new UsageError('violation', `There is no policy "${policy}"; there are ${VIOLATION_POLICIES.join(', ')}.`);
+    }
+    return new SecurePartition({
+      core: this.core,
+      vcpus: () => this.vcpus,
+      hypervisor: () => this.hypervisor,
+      ultravisor: configuration.ultravisor ?? true,
+      pageBytes: configuration.securePageBytes ?? 0x10000,
+      policy,
+      random: () => this.randomness.next(),
+      setProcessTable: (baseGra, sizeLog2) => {
+        this.core.setShared('processTable', BigInt(baseGra));
+        this.core.setShared('processTableBytes', sizeLog2 === 0 ? 0n : 1n << BigInt(sizeLog2));
+        this.core.flushTranslations();
+      },
+      event: (event) => this.stream?.emit({ category: 'svm', ...event }),
+      violation: (violation) => this.stream?.emit({ category: 'violation', ...violation }),
+      halt: (message) => this.end({ reason: 'error', message }),
+    });
   }
 
   private end(outcome: RunOutcome): void {

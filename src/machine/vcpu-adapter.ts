@@ -3,6 +3,7 @@
 import type { CpuCore, Vcpu } from '../cpu/interpreter/core.ts';
 import { MSR, VECTOR } from '../cpu/state/msr.ts';
 import type { VcpuPort, VcpuState } from '../hypervisor/vcpu-port.ts';
+import type { GuestCpu } from '../ultravisor/ports.ts';
 
 /** POWER9 DD2.3, as QEMU's model 2.0 reports it: what `PVR` reads (ISA 3.0B III 4.3.1). */
 export const PVR_POWER9 = 0x004e1203n;
@@ -18,7 +19,7 @@ export interface VcpuHost {
   preferNext(id: number): void;
 }
 
-export class VcpuAdapter implements VcpuPort {
+export class VcpuAdapter implements VcpuPort, GuestCpu {
   readonly id: number;
   state: VcpuState = 'stopped';
   private readonly core: CpuCore;
@@ -49,6 +50,15 @@ export class VcpuAdapter implements VcpuPort {
   }
   setGpr(n: number, value: bigint): void {
     this.vcpu.set64('gpr', value, n);
+  }
+  get started(): boolean {
+    return this.state !== 'stopped';
+  }
+  /** Goes on at `nia` with `msr`; for the ultravisor. */
+  redirect(nia: bigint, msr: bigint): void {
+    this.vcpu.set64('nia', nia);
+    this.vcpu.set64('msr', msr);
+    this.core.flushTranslations();
   }
   setExternalEnabled(): void {
     this.vcpu.set64('msr', this.msr | MSR.EE);
@@ -85,7 +95,8 @@ export class VcpuAdapter implements VcpuPort {
   stop(): void {
     this.state = 'stopped';
   }
-  start(nia: number, r3: bigint): void {
+  /** `secureBit` is MSR[S] for a vCPU of a secure VM. */
+  start(nia: number, r3: bigint, secureBit = 0n): void {
     const little = this.vcpu.get32('interruptLittleEndian');
     const location = this.vcpu.get32('interruptLocation');
     const line = this.vcpu.get32('externalLine');
@@ -93,7 +104,7 @@ export class VcpuAdapter implements VcpuPort {
     this.vcpu.set32('interruptLittleEndian', little);
     this.vcpu.set32('interruptLocation', location);
     this.vcpu.set32('externalLine', line);
-    this.vcpu.set64('msr', MSR.SF | MSR.ME);
+    this.vcpu.set64('msr', MSR.SF | MSR.ME | secureBit);
     this.vcpu.set64('nia', BigInt(nia));
     this.setGpr(3, r3);
     this.wake();

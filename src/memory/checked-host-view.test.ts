@@ -94,7 +94,8 @@ describe('secure pages', () => {
   it('count what is alike and keep apart what is not', () => {
     for (let i = 0; i < 5; i++) view.loadU32BE(0x10000 + 4 * i, device);
     view.storeU8(0x10000, 1, device);
-    view.loadU8(0x10000, { ...device, queue: 1 } as typeof device);
+    const other = { ...device, queue: 1 };
+    view.loadU8(0x10000, other);
     view.loadU8(0x10000, hcall);
     expect(violations.all().map(({ times, totalBytes }) => [times, totalBytes])).toEqual([
       [5, 20],

@@ -4,8 +4,9 @@
 // What a blocked read returns stands in for ciphertext: bytes that depend on their address only, hence say nothing of the
 // contents and are the same in every run.
 
+import { ByteHostView } from './byte-host-view.ts';
 import type { GuestMemory } from './guest-memory.ts';
-import type { AccessOrigin, HostView } from './host-view.ts';
+import type { AccessOrigin } from './host-view.ts';
 import type { PageOwnership } from './ownership.ts';
 import type { AccessDirection, ViolationLog } from './violations.ts';
 
@@ -27,14 +28,13 @@ export interface CheckedHostViewOptions {
   readonly stop?: () => void;
 }
 
-export class CheckedHostView implements HostView {
+export class CheckedHostView extends ByteHostView {
   private readonly memory: GuestMemory;
   private readonly ownership: PageOwnership;
   private readonly options: CheckedHostViewOptions;
-  private readonly scalar = new DataView(new ArrayBuffer(8));
-  private readonly scalars = [1, 2, 4, 8].map((bytes) => new Uint8Array(this.scalar.buffer, 0, bytes));
 
   constructor(options: CheckedHostViewOptions) {
+    super();
     this.memory = options.memory;
     this.ownership = options.ownership;
     this.options = options;
@@ -47,11 +47,6 @@ export class CheckedHostView implements HostView {
     return this.memory.contains(gra, lenBytes);
   }
 
-  read(gra: number, lenBytes: number, origin: AccessOrigin): Uint8Array<ArrayBuffer> {
-    const target = new Uint8Array(lenBytes);
-    this.readInto(gra, target, origin);
-    return target;
-  }
   readInto(gra: number, target: Uint8Array, origin: AccessOrigin): void {
     this.memory.readInto(gra, target);
     if (this.ownership.open) return;
@@ -72,42 +67,46 @@ export class CheckedHostView implements HostView {
     });
     if (source.length > done) this.memory.write(gra + done, source.subarray(done));
   }
-  fill(gra: number, lenBytes: number, value: number, origin: AccessOrigin): void {
+  override fill(gra: number, lenBytes: number, value: number, origin: AccessOrigin): void {
     if (this.ownership.open) this.memory.fill(gra, lenBytes, value);
-    else this.write(gra, new Uint8Array(lenBytes).fill(value), origin);
+    else super.fill(gra, lenBytes, value, origin);
   }
 
-  loadU8(gra: number, origin: AccessOrigin): number {
-    this.readInto(gra, this.scalars[0], origin);
-    return this.scalar.getUint8(0);
+  override loadU8(gra: number, origin: AccessOrigin): number {
+    return this.allowed(gra, 1) ? this.memory.loadU8(gra) : super.loadU8(gra, origin);
   }
-  loadU16BE(gra: number, origin: AccessOrigin): number {
-    this.readInto(gra, this.scalars[1], origin);
-    return this.scalar.getUint16(0);
+  override loadU16BE(gra: number, origin: AccessOrigin): number {
+    return this.allowed(gra, 2) ? this.memory.loadU16BE(gra) : super.loadU16BE(gra, origin);
   }
-  loadU32BE(gra: number, origin: AccessOrigin): number {
-    this.readInto(gra, this.scalars[2], origin);
-    return this.scalar.getUint32(0);
+  override loadU32BE(gra: number, origin: AccessOrigin): number {
+    return this.allowed(gra, 4) ? this.memory.loadU32BE(gra) : super.loadU32BE(gra, origin);
   }
-  loadU64BE(gra: number, origin: AccessOrigin): bigint {
-    this.readInto(gra, this.scalars[3], origin);
-    return this.scalar.getBigUint64(0);
+  override loadU64BE(gra: number, origin: AccessOrigin): bigint {
+    return this.allowed(gra, 8) ? this.memory.loadU64BE(gra) : super.loadU64BE(gra, origin);
   }
-  storeU8(gra: number, value: number, origin: AccessOrigin): void {
-    this.scalar.setUint8(0, value);
-    this.write(gra, this.scalars[0], origin);
+  override storeU8(gra: number, value: number, origin: AccessOrigin): void {
+    if (this.allowed(gra, 1)) this.memory.storeU8(gra, value);
+    else super.storeU8(gra, value, origin);
   }
-  storeU16BE(gra: number, value: number, origin: AccessOrigin): void {
-    this.scalar.setUint16(0, value);
-    this.write(gra, this.scalars[1], origin);
+  override storeU16BE(gra: number, value: number, origin: AccessOrigin): void {
+    if (this.allowed(gra, 2)) this.memory.storeU16BE(gra, value);
+    else super.storeU16BE(gra, value, origin);
   }
-  storeU32BE(gra: number, value: number, origin: AccessOrigin): void {
-    this.scalar.setUint32(0, value);
-    this.write(gra, this.scalars[2], origin);
+  override storeU32BE(gra: number, value: number, origin: AccessOrigin): void {
+    if (this.allowed(gra, 4)) this.memory.storeU32BE(gra, value);
+    else super.storeU32BE(gra, value, origin);
   }
-  storeU64BE(gra: number, value: bigint, origin: AccessOrigin): void {
-    this.scalar.setBigUint64(0, value);
-    this.write(gra, this.scalars[3], origin);
+  override storeU64BE(gra: number, value: bigint, origin: AccessOrigin): void {
+    if (this.allowed(gra, 8)) this.memory.storeU64BE(gra, value);
+    else super.storeU64BE(gra, value, origin);
+  }
+
+  /** Whether a scalar is in one page that the host may touch: the short way, with no copy. */
+  private allowed(gra: number, lenBytes: number): boolean {
+    const { ownership } = this;
+    if (ownership.open) return true;
+    const page = Math.floor(gra / ownership.pageBytes);
+    return gra + lenBytes <= (page + 1) * ownership.pageBytes && ownership.hostMayTouch(page);
   }
 
   /** Records the breaches in a range, page by page, and calls `settle` with each part, as offset from `gra` and length. */

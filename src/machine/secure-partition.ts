@@ -1,0 +1,206 @@
+// The ultravisor's side of a machine, wired: page ownership, the view of memory that checks it, the ultravisor itself, and
+// the vCPUs as the hypervisor may see them.
+
+import type { CpuCore } from '../cpu/interpreter/core.ts';
+import { MSR } from '../cpu/state/msr.ts';
+import type { Hypervisor } from '../hypervisor/hypervisor.ts';
+import type { VcpuPort } from '../hypervisor/vcpu-port.ts';
+import { CheckedHostView, type ViolationPolicy } from '../memory/checked-host-view.ts';
+import { type OwnedPageBytes, PageOwnership } from '../memory/ownership.ts';
+import { type Violation, ViolationLog } from '../memory/violations.ts';
+import { LPID, UV } from '../ultravisor/calls.ts';
+import { type SvmEvent, Ultravisor, type UltravisorReport } from '../ultravisor/ultravisor.ts';
+import { GuardedVcpu } from './guarded-vcpu.ts';
+import type { VcpuAdapter } from './vcpu-adapter.ts';
+
+export interface SecurePartitionOptions {
+  readonly core: CpuCore;
+  readonly vcpus: () => readonly VcpuAdapter[];
+  readonly hypervisor: () => Hypervisor;
+  /** False: the partition can never turn secure. */
+  readonly ultravisor: boolean;
+  readonly pageBytes: OwnedPageBytes;
+  readonly policy: ViolationPolicy;
+  readonly random: () => bigint;
+  readonly setProcessTable: (baseGra: number, sizeLog2: number) => void;
+  readonly event: (event: SvmEvent) => void;
+  readonly violation: (violation: Violation) => void;
+  /** Ends the machine. */
+  readonly halt: (message: string) => void;
+}
+
+/** The part of a machine's report that is about secure memory. */
+export interface SecureReport {
+  /** Undefined in a machine without an ultravisor. */
+  readonly svm: UltravisorReport | undefined;
+  readonly violations: {
+    /** Accesses. */
+    readonly count: number;
+    /** Accesses of which there is no record because there are too many different ones. */
+    readonly unrecorded: number;
+    readonly policy: ViolationPolicy;
+    readonly records: readonly Violation[];
+  };
+}
+
+export class SecurePartition {
+  readonly view: CheckedHostView;
+  readonly ports: readonly VcpuPort[];
+  private readonly options: SecurePartitionOptions;
+  private readonly log = new ViolationLog();
+  private readonly ultravisor: Ultravisor | undefined;
+  private restarting = false;
+
+  /** To be made before the hypervisor, which gets `view`, `ports` and `hypervisorSide`. */
+  constructor(options: SecurePartitionOptions) {
+    this.options = options;
+    const { core, policy, random, event } = options;
+    const ownership = new PageOwnership(core.memory.sizeBytes, options.pageBytes);
+    const instructions = () => core.vcpus.reduce((sum, vcpu) => sum + vcpu.retired, 0n);
+    this.log.onNew = options.violation;
+    this.view = new CheckedHostView({
+      memory: core.memory,
+      ownership,
+      violations: this.log,
+      policy,
+      instructions,
+      stop: () => options.halt(`${describe(this.log.all().at(-1))}`),
+    });
+    const vcpus = options.vcpus();
+    this.ultravisor = !options.ultravisor
+      ? undefined
+      : new Ultravisor({
+          memory: core.memory,
+          ownership,
+          cpus: vcpus,
+          hypervisor: {
+            hcall: (token, args) => this.hcall(token, args),
+            reflect: (id, carried) => options.hypervisor().hcall(this.ports[id], carried),
+          },
+          partition: { setProcessTable: options.setProcessTable },
+          hostView: this.view,
+          random,
+          instructions,
+          event,
+          halt: (message) => {
+            if (!this.restarting) options.halt(message);
+          },
+        });
+    const { ultravisor } = this;
+    this.ports = !ultravisor
+      ? vcpus
+      : vcpus.map(
+          (vcpu) =>
+            new GuardedVcpu(vcpu, {
+              windowOf: (id) => ultravisor.windowOf(id),
+              secure: () => ultravisor.state === 'secure',
+              startOf: (id, r3) => ultravisor.startOf(id, r3),
+              refused: (what) => options.halt(`the ultravisor refuses the ${what}`),
+            }),
+        );
+  }
+
+  /** What the hypervisor gets to reach the ultravisor; undefined without one. */
+  hypervisorSide(transition: (phase: 'normal' | 'started' | 'secure') => void) {
+    const { ultravisor } = this;
+    if (!ultravisor) return undefined;
+    return {
+      ultravisor: {
+        ultracall: (token: number, args: readonly number[]) => ultravisor.hypervisorCall(token, args.map(BigInt)),
+      },
+      pageOrder: Math.log2(this.options.pageBytes),
+      transition,
+    };
+  }
+
+  /** The `sc 1` of a vCPU. */
+  guestHcall(vcpu: VcpuAdapter): void {
+    if (this.ultravisor && (vcpu.msr & MSR.S) !== 0n) this.ultravisor.guestHcall(vcpu);
+    else this.options.hypervisor().hcall(vcpu);
+  }
+
+  /** The `sc 2` of a vCPU. `no-ultravisor`: it was UV_ESM, and nobody is there to serve it. */
+  guestUcall(vcpu: VcpuAdapter): 'served' | 'no-ultravisor' {
+    if (this.ultravisor) {
+      this.ultravisor.guestCall(vcpu);
+      return 'served';
+    }
+    const wantsSecurity = vcpu.gpr(3) === BigInt(UV.ESM) && !vcpu.problemState;
+    // H_FUNCTION, as an hypervisor answers to which ultracalls are redirected.
+    vcpu.setGpr(3, BigInt.asUintN(64, -2n));
+    return wantsSecurity ? 'no-ultravisor' : 'served';
+  }
+
+  /** The hypervisor registers a process table, which is the ultravisor's to enter; `sizeLog2` 0 for none. */
+  registerProcessTable(baseGra: number, sizeLog2: number): void {
+    if (!this.ultravisor) {
+      this.options.setProcessTable(baseGra, sizeLog2);
+      return;
+    }
+    const dw1 = sizeLog2 === 0 ? 0n : BigInt(baseGra) | BigInt(sizeLog2 - 12);
+    this.ultravisor.hypervisorCall(UV.WRITE_PATE, [BigInt(LPID), 0n, dw1]);
+  }
+
+  /** The machine starts anew: `reset` resets the hypervisor, which gives the secure VM up. */
+  restart(reset: () => void): void {
+    this.restarting = true;
+    reset();
+    this.ultravisor?.reset();
+    this.restarting = false;
+  }
+
+  report(): SecureReport {
+    return {
+      svm: this.ultravisor?.report(),
+      violations: {
+        count: this.log.count,
+        unrecorded: this.log.unrecorded,
+        policy: this.options.policy,
+        records: this.log.all(),
+      },
+    };
+  }
+
+  /** A hypercall of the ultravisor's own. */
+  private hcall(token: number, args: readonly number[]): number {
+    const frame = new CallFrame(this.options.vcpus()[0], token, args);
+    this.options.hypervisor().hcall(frame);
+    return Number(BigInt.asIntN(64, frame.gpr(3)));
+  }
+}
+
+/** One line about a breach. */
+export function describe(violation: Violation | undefined): string {
+  if (!violation) return 'secure memory was touched';
+  const { origin, direction, lenBytes, gra, pageState, madeBy } = violation;
+  return `${origin.name} (${origin.kind}) ${direction} of ${lenBytes} bytes at 0x${gra.toString(16)}: the page is ${pageState} since ${madeBy}`;
+}
+
+/** The registers of a hypercall that the ultravisor makes: its own, and nothing of the guest's. */
+class CallFrame extends GuardedVcpu {
+  private readonly registers = new BigUint64Array(32);
+
+  constructor(vcpu: VcpuAdapter, token: number, args: readonly number[]) {
+    const nothing = () => undefined;
+    super(vcpu, { windowOf: nothing, secure: () => true, startOf: nothing, refused: nothing });
+    this.registers[3] = BigInt(token);
+    args.forEach((value, i) => {
+      this.registers[4 + i] = BigInt(value);
+    });
+  }
+  override get problemState(): boolean {
+    return false;
+  }
+  override get msr(): bigint {
+    return MSR.SF | MSR.S;
+  }
+  override get nia(): bigint {
+    return 0n;
+  }
+  override gpr(n: number): bigint {
+    return this.registers[n];
+  }
+  override setGpr(n: number, value: bigint): void {
+    this.registers[n] = value;
+  }
+}

@@ -1,0 +1,228 @@
+// The pages of the partition: memory slots, and what becomes of each page when guest or hypervisor ask (UV-API,
+// UV_PAGE_IN to UV_UNSHARE_ALL_PAGES). Guest RAM is stored once, in the clear, and the ownership table says who may touch
+// it; so a page that the hypervisor hands over or takes back need not move.
+//
+// Deviation: the hypervisor's real address of a page is its guest real address.
+// Absent: UV_PAGE_OUT of a secure VM. It needs a CPU core that stops at a paged-out page.
+
+import type { GuestMemory } from '../memory/guest-memory.ts';
+import type { PageOwnership } from '../memory/ownership.ts';
+import {
+  H_PAGE_IN_SHARED,
+  H_SVM,
+  U_FUNCTION,
+  U_P2,
+  U_P3,
+  U_P4,
+  U_P5,
+  U_PARAMETER,
+  U_STATE,
+  U_SUCCESS,
+} from './calls.ts';
+import type { HypervisorPort } from './ports.ts';
+
+const MAX_SLOTS = 512;
+const SLOT_ALIGNMENT = 0x10000;
+
+interface MemorySlot {
+  readonly id: number;
+  readonly first: number;
+  /** One past the last page. */
+  readonly end: number;
+}
+
+/** A page on its way between secure and shared. */
+interface Handover {
+  readonly page: number;
+  supplied: boolean;
+}
+
+export class Pages {
+  /** log2 of the page size: the `order` of calls, and the unit of the guest's frame numbers. */
+  readonly order: number;
+  private readonly memory: GuestMemory;
+  private readonly ownership: PageOwnership;
+  private readonly hypervisor: HypervisorPort;
+  private readonly slots = new Map<number, MemorySlot>();
+  private handover: Handover | undefined;
+
+  constructor(memory: GuestMemory, ownership: PageOwnership, hypervisor: HypervisorPort) {
+    this.memory = memory;
+    this.ownership = ownership;
+    this.hypervisor = hypervisor;
+    this.order = Math.log2(ownership.pageBytes);
+  }
+
+  get hasSlots(): boolean {
+    return this.slots.size > 0;
+  }
+
+  /** Inputs of UV_REGISTER_MEM_SLOT after the partition: start, bytes, flags, slot. */
+  registerSlot(startGra: number, lenBytes: number, flags: number, id: number): number {
+    if (startGra % SLOT_ALIGNMENT !== 0 || !this.memory.contains(startGra, 1)) return U_P2;
+    if (lenBytes === 0 || lenBytes % SLOT_ALIGNMENT !== 0 || !this.memory.contains(startGra, lenBytes)) return U_P3;
+    if (flags !== 0) return U_P4;
+    if (!(id >= 0 && id < MAX_SLOTS) || this.slots.has(id)) return U_P5;
+    const slot = { id, first: this.pageAt(startGra), end: this.pageAt(startGra + lenBytes) };
+    for (const other of this.slots.values()) if (slot.first < other.end && other.first < slot.end) return U_P2;
+    this.slots.set(id, slot);
+    return U_SUCCESS;
+  }
+
+  unregisterSlot(id: number): number {
+    const slot = this.slots.get(id);
+    if (!slot) return U_P2;
+    // What was secure in it is gone; the hypervisor gets the pages back empty.
+    for (let page = slot.first; page < slot.end; page++) {
+      if (this.ownership.state(page) === 'secure') this.clear(page);
+      this.ownership.set(page, 'normal', 'UV_UNREGISTER_MEM_SLOT');
+    }
+    this.slots.delete(id);
+    return U_SUCCESS;
+  }
+
+  /** Asks the hypervisor for every page of every slot. False if it does not give one. */
+  secureAll(): boolean {
+    for (const { first, end } of this.slots.values()) {
+      for (let page = first; page < end; page++) {
+        if (this.ownership.state(page) === 'secure') continue;
+        if (this.hypervisor.hcall(H_SVM.PAGE_IN, [this.graOf(page), 0, this.order]) !== 0) return false;
+        if (this.ownership.state(page) !== 'secure') return false;
+      }
+    }
+    return true;
+  }
+
+  /** UV_PAGE_IN: `source` is where the hypervisor has the page, `committed` whether the VM is secure by now. */
+  pageIn(source: number, gra: number, flags: number, order: number, committed: boolean): number {
+    const page = this.slotPage(gra);
+    if (page === undefined) return U_P3;
+    if (source !== gra) return U_P2;
+    if (flags !== 0) return U_P4;
+    if (order !== this.order) return U_P5;
+    if (this.handover?.page === page) {
+      this.handover.supplied = true;
+      return U_SUCCESS;
+    }
+    if (this.ownership.state(page) === 'shared') return U_SUCCESS;
+    if (committed) return U_P2;
+    this.ownership.set(page, 'secure', 'UV_ESM');
+    return U_SUCCESS;
+  }
+
+  /** UV_PAGE_OUT. Before the VM is committed, a page goes back as it is: the hypervisor had it until now. */
+  pageOut(destination: number, gra: number, flags: number, order: number, committed: boolean): number {
+    const page = this.slotPage(gra);
+    if (page === undefined) return U_P3;
+    if (destination !== gra) return U_P2;
+    if (flags !== 0) return U_P4;
+    if (order !== this.order) return U_P5;
+    if (this.ownership.state(page) !== 'secure') return U_PARAMETER;
+    if (committed) return U_FUNCTION;
+    this.ownership.set(page, 'normal', 'UV_PAGE_OUT');
+    return U_SUCCESS;
+  }
+
+  /** UV_PAGE_INVAL: the hypervisor takes the backing of a shared page away for a while. */
+  invalidate(gra: number, order: number): number {
+    const page = this.slotPage(gra);
+    if (page === undefined) return U_P2;
+    if (order !== this.order) return U_P3;
+    return this.ownership.state(page) === 'shared' ? U_SUCCESS : U_P2;
+  }
+
+  /** UV_SHARE_PAGE: all of the pages, or none. Contents are not carried over. */
+  share(frame: bigint, count: bigint): number {
+    const range = this.range(frame, count);
+    if (!range) return U_P2;
+    const done: number[] = [];
+    for (let page = range.first; page < range.end; page++) {
+      if (this.ownership.state(page) === 'shared') continue;
+      if (!this.handOver(page, H_PAGE_IN_SHARED)) {
+        for (const undone of done) this.secure(undone, 'UV_SHARE_PAGE, undone');
+        return U_P2;
+      }
+      this.clear(page);
+      this.ownership.set(page, 'shared', 'UV_SHARE_PAGE');
+      done.push(page);
+    }
+    return U_SUCCESS;
+  }
+
+  /** UV_UNSHARE_PAGE. A page becomes secure even if the hypervisor does not want to hear of it. */
+  unshare(frame: bigint, count: bigint): number {
+    const range = this.range(frame, count);
+    if (!range) return U_P2;
+    for (let page = range.first; page < range.end; page++) {
+      if (this.ownership.state(page) === 'shared') this.secure(page, 'UV_UNSHARE_PAGE');
+    }
+    return U_SUCCESS;
+  }
+
+  unshareAll(): number {
+    for (const { first, end } of this.slots.values()) {
+      for (let page = first; page < end; page++) {
+        if (this.ownership.state(page) === 'shared') this.secure(page, 'UV_UNSHARE_ALL_PAGES');
+      }
+    }
+    return U_SUCCESS;
+  }
+
+  /** The end of the VM: slots are forgotten, and nothing secret stays. `keep`: of a VM that was never committed. */
+  release(keep: boolean): void {
+    for (let page = 0; page < this.ownership.pages; page++) {
+      if (!keep && !this.ownership.hostMayTouch(page)) this.clear(page);
+    }
+    this.ownership.setAll('normal', 'UV_SVM_TERMINATE');
+    this.slots.clear();
+    this.handover = undefined;
+  }
+
+  /** U_STATE for a call that comes while there is nothing to act on. */
+  requireSlots(): number | undefined {
+    return this.hasSlots ? undefined : U_STATE;
+  }
+
+  private secure(page: number, cause: string): void {
+    this.handOver(page, 0);
+    this.clear(page);
+    this.ownership.set(page, 'secure', cause);
+  }
+
+  /** Tells the hypervisor, which answers with UV_PAGE_IN. True if it did as it was asked. */
+  private handOver(page: number, flags: number): boolean {
+    const handover = { page, supplied: false };
+    this.handover = handover;
+    const status = this.hypervisor.hcall(H_SVM.PAGE_IN, [this.graOf(page), flags, this.order]);
+    this.handover = undefined;
+    return status === 0 && handover.supplied;
+  }
+
+  private clear(page: number): void {
+    this.memory.fill(this.graOf(page), this.ownership.pageBytes, 0);
+  }
+  private graOf(page: number): number {
+    return page * this.ownership.pageBytes;
+  }
+  private pageAt(gra: number): number {
+    return gra / this.ownership.pageBytes;
+  }
+
+  /** The page at `gra`, if it is aligned and in a slot. */
+  private slotPage(gra: number): number | undefined {
+    const page = this.pageAt(gra);
+    return Number.isInteger(page) && this.inSlot(page, page + 1) ? page : undefined;
+  }
+  private inSlot(first: number, end: number): boolean {
+    // Slots that meet could hold a range together; a partition has one.
+    for (const slot of this.slots.values()) if (first >= slot.first && end <= slot.end) return true;
+    return false;
+  }
+  private range(frame: bigint, count: bigint): { first: number; end: number } | undefined {
+    const pages = BigInt(this.ownership.pages);
+    if (frame >= pages || count > pages) return undefined;
+    const first = Number(frame);
+    const end = first + Number(count);
+    return this.inSlot(first, Math.max(end, first + 1)) ? { first, end } : undefined;
+  }
+}
