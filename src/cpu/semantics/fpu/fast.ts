@@ -58,7 +58,10 @@ function isOrdinary(result: F64): I32 {
   return magnitude.le(fn.f64(LARGEST)).and(magnitude.ge(fn.f64(2 * LEAST_NORMAL)));
 }
 
-/** Møller's and Knuth's TwoSum: exact unless the sum overflows, and a sum that underflows is exact. */
+/**
+ * Møller's and Knuth's TwoSum. A sum that underflows is exact; operands of which one is near the largest number can
+ * overflow on the way even if their sum does not.
+ */
 function sum(x: F64, y: F64): Nearest {
   const { fn } = x;
   const s = x.add(y);
@@ -70,7 +73,10 @@ function sum(x: F64, y: F64): Nearest {
       const error = x.sub(s.sub(virtual)).add(y.sub(virtual));
       return error.reinterpretI64().xor(bits.and(SIGN));
     },
-    ok: s.abs().le(fn.f64(LARGEST)),
+    ok: x
+      .abs()
+      .add(y.abs())
+      .le(fn.f64(2 ** 1023)),
   };
 }
 

@@ -127,6 +127,13 @@ describe('scalar instructions against the BigInt model', () => {
     expect(vcpu.get64('srr1') & 0x10_0000n).toBe(0x10_0000n);
   });
 
+  it('does not lose FR where the error of a sum overflows on the way', () => {
+    load('fsub');
+    const { bits, fpscr } = run([0x7fdb_9376_5471_d413n, 0x7fef_ffff_ffff_ffffn], 0);
+    expect(bits).toBe(0xffe2_3644_d5c7_15f6n);
+    expect(fpscr).toBe((FPSCR.FX | FPSCR.XX | FPSCR.FR | FPSCR.FI | 0x8000) >>> 0);
+  });
+
   it('interrupts on the short way too when an enabled exception waits', () => {
     load('fadd');
     vcpu.set64('msr', MSR.SF | MSR.LE | MSR.FP | MSR.FE0);
