@@ -15,6 +15,8 @@ export const exitStatus = {
   hostError: 1,
   usage: 2,
   guestPanic: 3,
+  /** With --strict: somebody touched secure memory. */
+  violation: 4,
   timeout: 124,
   interrupted: 130,
 } as const;

@@ -2,6 +2,7 @@
 // that names the option and what it takes.
 
 import type { ClockMode } from '../machine/time.ts';
+import { VIOLATION_POLICIES, type ViolationPolicy } from '../memory/checked-host-view.ts';
 import { UsageError } from '../util/errors.ts';
 import { limits, mebibyte } from './limits.ts';
 
@@ -44,6 +45,12 @@ export function parseSeed(text: string): number {
 export function parseClock(text: string): ClockMode {
   if (text === 'virtual' || text === 'host') return text;
   throw usage(`--clock is "virtual" or "host", not "${text}".`);
+}
+
+export function parseViolationPolicy(text: string): ViolationPolicy {
+  const policy = VIOLATION_POLICIES.find((name) => name === text);
+  if (policy) return policy;
+  throw usage(`--on-violation is ${VIOLATION_POLICIES.join(' or ')}, not "${text}".`);
 }
 
 /** Category names separated by commas. Which there are, the machine knows. */

@@ -5,6 +5,7 @@ import { open, writeFile } from 'node:fs/promises';
 import { type Command, CommanderError } from 'commander';
 import type { GuestCache } from '../backends/node/guest-cache.ts';
 import type { ClockMode } from '../machine/time.ts';
+import type { ViolationPolicy } from '../memory/checked-host-view.ts';
 import { PowervisorError, UsageError } from '../util/errors.ts';
 import { type DeviceOption, type DriveOption, openDevices, parseDevice, parseDrive } from './devices.ts';
 import { fileProblem, readInput, resolveGuestFile } from './guest-file.ts';
@@ -12,8 +13,17 @@ import { type CliHost, type StopSignal, say, stopSignalNumber } from './host.ts'
 import { exitStatus, limits } from './limits.ts';
 import type { CreateMachine, RunnableMachine, RunOutcome } from './machine-port.ts';
 import { type NetOption, Networks, parseNet } from './networks.ts';
-import { parseClock, parseCpus, parseMemory, parseSeed, parseTimeout, parseTrace } from './option-values.ts';
+import {
+  parseClock,
+  parseCpus,
+  parseMemory,
+  parseSeed,
+  parseTimeout,
+  parseTrace,
+  parseViolationPolicy,
+} from './option-values.ts';
 import { attachConsole } from './terminal-console.ts';
+import { violationLines, violationsIn } from './violations.ts';
 
 export interface RunOptions {
   readonly kernel: string;
@@ -31,6 +41,9 @@ export interface RunOptions {
   readonly net?: NetOption[];
   readonly pcap?: string;
   readonly seed?: number;
+  readonly ultravisor: boolean;
+  readonly onViolation?: ViolationPolicy;
+  readonly strict?: boolean;
   readonly consoleInput: boolean;
   readonly mirror?: string;
 }
@@ -76,6 +89,13 @@ export function addRunCommand(program: Command, context: RunContext, finish: (st
     .option('--report <file>', 'write how it went as JSON')
     .option('--trace <categories>', 'events to print on standard error as JSON, separated by commas', parseTrace)
     .option('--seed <n>', "seed of the guest's random numbers", parseSeed)
+    .option('--no-ultravisor', 'a machine whose guests cannot turn secure')
+    .option(
+      '--on-violation <policy>',
+      'what to do when somebody touches secure memory: report, block or stop',
+      parseViolationPolicy,
+    )
+    .option('--strict', 'exit status 4 if anybody touched secure memory')
     .option('--no-console-input', 'send nothing to the console of the guest')
     .option('--mirror <url>', 'Debian mirror for guests that are not in the cache yet')
     .addHelpText('after', runHelp)
@@ -89,8 +109,11 @@ const runHelp = `
 The clock is "host" when the console is a terminal or there is a network, and "virtual" otherwise.
 On a terminal, Ctrl-A x leaves and Ctrl-A h shows help.
 
-Exit status: 0 guest powered off, 1 error on this machine, 2 wrong usage, 3 guest panic, 124 timeout,
-130 left by Ctrl-A x or Ctrl-C, 143 terminated.`;
+An access of a device or of the hypervisor to secure memory is always reported. "block", the default, gives it
+ciphertext and drops what it writes; "report" lets it through; "stop" blocks it and ends the machine.
+
+Exit status: 0 guest powered off, 1 error on this machine, 2 wrong usage, 3 guest panic, 4 secure memory was touched
+(with --strict), 124 timeout, 130 left by Ctrl-A x or Ctrl-C, 143 terminated.`;
 
 /** Boots and returns the exit status. Throws a PowervisorError for what keeps the machine from starting. */
 export async function run(options: RunOptions, context: RunContext): Promise<number> {
@@ -102,7 +125,7 @@ export async function run(options: RunOptions, context: RunContext): Promise<num
     machine = await createMachine(options, context, networks);
     await networks.open();
     if (options.trace !== undefined) void printEvents(machine.events(), host);
-    const end = await runMachine(machine, options, host);
+    const end = judged(await runMachine(machine, options, host), machine, options, host);
     if (options.report !== undefined) await writeReport(options.report, context, end, machine.report());
     explain(end, host);
     return end.status;
@@ -113,6 +136,14 @@ export async function run(options: RunOptions, context: RunContext): Promise<num
     await machine?.[Symbol.asyncDispose]();
     networks.close();
   }
+}
+
+/** Says what touched secure memory; with --strict that decides the exit status. */
+function judged(end: RunEnd, machine: RunnableMachine, options: RunOptions, host: CliHost): RunEnd {
+  const violations = violationsIn(machine.report());
+  if (!violations || violations.count === 0) return end;
+  for (const line of violationLines(violations)) say(host, line);
+  return options.strict ? { ...end, status: exitStatus.violation } : end;
 }
 
 interface RunEnd {
@@ -141,6 +172,8 @@ async function createMachine(options: RunOptions, context: RunContext, networks:
     clock,
     seed: options.seed,
     trace: options.trace,
+    ultravisor: options.ultravisor,
+    onViolation: options.onViolation,
     ...(devices.length > 0 && { devices }),
     ...(devices.some(({ bridge }) => bridge === 1) && { bridges: 2 }),
   });
