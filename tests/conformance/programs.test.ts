@@ -56,7 +56,7 @@ describe.skipIf(missing !== undefined)('programs', () => {
   }, 600_000);
 
   describe.each(engines)('on $name', (engine) => {
-    test.each(cases)('$title', { timeout: 120_000 }, async ({ program, title }) => {
+    test.each(cases)('$title', { timeout: 300_000 }, async ({ program, title }) => {
       const { image, stdout, status } = built.get(title)!;
       expect(status).not.toBeNull();
       const cpu = await engine.createUserMode(memoryBytes);

@@ -42,6 +42,8 @@ describe.each(engines)('$name', (engine) => {
   test('recorded vectors', { timeout: 600_000 }, async () => {
     const cpu = await engine.createCpu();
     const failures: string[] = [];
+    const absent = covered.filter(({ op }) => !implemented.has(op)).map(({ op }) => op);
+    if (absent.length > 0) console.log(`${engine.name} does not implement: ${absent.join(' ')}`);
     for (const { op } of covered) {
       if (!implemented.has(op)) continue;
       const hashes = record.hashes.get(op);

@@ -281,6 +281,17 @@ export function randomFpscr(random: Random): number {
   return clearEnabled(value & fpscrDefined);
 }
 
+const specialClasses =
+  /^(fp-arith|fp-fma|fp-cmp|fp-est|vsx-sc-fp|vsx-sc-fma|vsx-vec-fp|vsx-vec-fma|vsx-cmp|vsx-qp|vmx-fp)$/;
+/** High words: zero, one, infinity, a quiet and a signalling NaN, the smallest and the largest normal number. */
+const specialDoubles = [
+  0, 0, 0x3ff0_0000, 0x7ff0_0000, 0x7ff0_0000, 0x7ff8_0000, 0x7ff4_0000, 0x0010_0000, 0x7fe0_0000,
+];
+const specialSingles = [
+  0, 0, 0x3f80_0000, 0x7f80_0000, 0x7f80_0000, 0x7fc0_0000, 0x7fa0_0000, 0x0080_0000, 0x7f00_0000,
+];
+const specialQuads = [0, 0, 0x3fff_0000, 0x7fff_0000, 0x7fff_0000, 0x7fff_8000, 0x7fff_4000, 0x0001_0000, 0x7ffe_0000];
+
 class BlockWriter {
   readonly slots: number[] = [];
   readonly values: number[] = [];
@@ -486,6 +497,7 @@ class VectorMaker {
         out.set(slot.vsr + 2 * register, values.w3, values.w2);
       } else this.vsr(register, type);
     }
+    if (specialClasses.test(entry.class) && random.oneIn(20)) this.specialFloats(entry, fields);
     this.special(entry, fields);
     if (entry.class === 'atomic-mem') {
       const first = fields.rt ?? fields.rs;
@@ -534,6 +546,25 @@ class VectorMaker {
       values.register(type);
       out.set(slot.window + windowSlots / 2 - 1, values.w1, values.w0);
       out.set(slot.window + windowSlots / 2, values.w3, values.w2);
+    }
+  }
+
+  /** All operands from zeros, ones, infinities and NaNs: combinations that chance seldom gives. */
+  private specialFloats(entry: Instruction, fields: Fields): void {
+    const { random, out } = this;
+    for (const [name, value] of Object.entries(fields)) {
+      const register = vsrNumber(name, value);
+      if (register < 0) continue;
+      const sign = () => random.bits() & 0x8000_0000;
+      const type = registerType(entry, name);
+      const words =
+        type === 'f32'
+          ? Array.from({ length: 4 }, () => sign() | random.pick(specialSingles))
+          : type === 'f128'
+            ? [sign() | random.pick(specialQuads), 0, 0, random.below(2)]
+            : [sign() | random.pick(specialDoubles), 0, sign() | random.pick(specialDoubles), 0];
+      out.set(slot.vsr + 2 * register, words[1], words[0]);
+      out.set(slot.vsr + 2 * register + 1, words[3], words[2]);
     }
   }
 
