@@ -3,8 +3,14 @@
 
 import { MSR } from '../cpu/state/msr.ts';
 import type { VcpuPort, VcpuState } from '../hypervisor/vcpu-port.ts';
+import type { GuestCpu } from '../ultravisor/ports.ts';
 import type { RegisterWindow } from '../ultravisor/register-window.ts';
-import type { VcpuAdapter } from './vcpu-adapter.ts';
+
+/** A vCPU with all its registers, which can start in secure mode. */
+export interface SecurableVcpu extends VcpuPort, GuestCpu {
+  /** `secureBit` is MSR[S] for a vCPU of a secure VM. */
+  start(nia: number, r3: bigint, secureBit?: bigint): void;
+}
 
 /** What the guard asks of the ultravisor. */
 export interface RegisterGuard {
@@ -21,10 +27,10 @@ const VISIBLE_MSR = MSR.SF | MSR.S | MSR.EE | MSR.PR | MSR.ME | MSR.IR | MSR.DR 
 
 export class GuardedVcpu implements VcpuPort {
   readonly id: number;
-  private readonly vcpu: VcpuAdapter;
+  private readonly vcpu: SecurableVcpu;
   private readonly guard: RegisterGuard;
 
-  constructor(vcpu: VcpuAdapter, guard: RegisterGuard) {
+  constructor(vcpu: SecurableVcpu, guard: RegisterGuard) {
     this.id = vcpu.id;
     this.vcpu = vcpu;
     this.guard = guard;

@@ -595,8 +595,9 @@ export class Machine implements AsyncDisposable {
       throw new UsageError('violation', `There is no policy "${policy}"; there are ${VIOLATION_POLICIES.join(', ')}.`);
     }
     return new SecurePartition({
-      core: this.core,
-      vcpus: () => this.vcpus,
+      memory: this.core.memory,
+      vcpus: this.vcpus,
+      instructions: () => this.core.vcpus.reduce((sum, vcpu) => sum + vcpu.retired, 0n),
       hypervisor: () => this.hypervisor,
       ultravisor: configuration.ultravisor ?? true,
       pageBytes: configuration.securePageBytes ?? 0x10000,

@@ -1,21 +1,22 @@
 // The ultravisor's side of a machine, wired: page ownership, the view of memory that checks it, the ultravisor itself, and
 // the vCPUs as the hypervisor may see them.
 
-import type { CpuCore } from '../cpu/interpreter/core.ts';
 import { MSR } from '../cpu/state/msr.ts';
 import type { Hypervisor } from '../hypervisor/hypervisor.ts';
 import type { VcpuPort } from '../hypervisor/vcpu-port.ts';
 import { CheckedHostView, type ViolationPolicy } from '../memory/checked-host-view.ts';
+import type { GuestMemory } from '../memory/guest-memory.ts';
 import { type OwnedPageBytes, PageOwnership } from '../memory/ownership.ts';
 import { type Violation, ViolationLog } from '../memory/violations.ts';
 import { LPID, UV } from '../ultravisor/calls.ts';
 import { type SvmEvent, Ultravisor, type UltravisorReport } from '../ultravisor/ultravisor.ts';
-import { GuardedVcpu } from './guarded-vcpu.ts';
-import type { VcpuAdapter } from './vcpu-adapter.ts';
+import { GuardedVcpu, type SecurableVcpu } from './guarded-vcpu.ts';
 
 export interface SecurePartitionOptions {
-  readonly core: CpuCore;
-  readonly vcpus: () => readonly VcpuAdapter[];
+  readonly memory: GuestMemory;
+  readonly vcpus: readonly SecurableVcpu[];
+  /** Instructions retired by all vCPUs. */
+  readonly instructions: () => bigint;
   readonly hypervisor: () => Hypervisor;
   /** False: the partition can never turn secure. */
   readonly ultravisor: boolean;
@@ -54,23 +55,21 @@ export class SecurePartition {
   /** To be made before the hypervisor, which gets `view`, `ports` and `hypervisorSide`. */
   constructor(options: SecurePartitionOptions) {
     this.options = options;
-    const { core, policy, random, event } = options;
-    const ownership = new PageOwnership(core.memory.sizeBytes, options.pageBytes);
-    const instructions = () => core.vcpus.reduce((sum, vcpu) => sum + vcpu.retired, 0n);
+    const { memory, vcpus, instructions, policy, random, event } = options;
+    const ownership = new PageOwnership(memory.sizeBytes, options.pageBytes);
     this.log.onNew = options.violation;
     this.view = new CheckedHostView({
-      memory: core.memory,
+      memory,
       ownership,
       violations: this.log,
       policy,
       instructions,
       stop: () => options.halt(`${describe(this.log.all().at(-1))}`),
     });
-    const vcpus = options.vcpus();
     this.ultravisor = !options.ultravisor
       ? undefined
       : new Ultravisor({
-          memory: core.memory,
+          memory,
           ownership,
           cpus: vcpus,
           hypervisor: {
@@ -114,13 +113,13 @@ export class SecurePartition {
   }
 
   /** The `sc 1` of a vCPU. */
-  guestHcall(vcpu: VcpuAdapter): void {
+  guestHcall(vcpu: SecurableVcpu): void {
     if (this.ultravisor && (vcpu.msr & MSR.S) !== 0n) this.ultravisor.guestHcall(vcpu);
     else this.options.hypervisor().hcall(vcpu);
   }
 
   /** The `sc 2` of a vCPU. `no-ultravisor`: it was UV_ESM, and nobody is there to serve it. */
-  guestUcall(vcpu: VcpuAdapter): 'served' | 'no-ultravisor' {
+  guestUcall(vcpu: SecurableVcpu): 'served' | 'no-ultravisor' {
     if (this.ultravisor) {
       this.ultravisor.guestCall(vcpu);
       return 'served';
@@ -163,7 +162,7 @@ export class SecurePartition {
 
   /** A hypercall of the ultravisor's own. */
   private hcall(token: number, args: readonly number[]): number {
-    const frame = new CallFrame(this.options.vcpus()[0], token, args);
+    const frame = new CallFrame(this.options.vcpus[0], token, args);
     this.options.hypervisor().hcall(frame);
     return Number(BigInt.asIntN(64, frame.gpr(3)));
   }
@@ -180,7 +179,7 @@ export function describe(violation: Violation | undefined): string {
 class CallFrame extends GuardedVcpu {
   private readonly registers = new BigUint64Array(32);
 
-  constructor(vcpu: VcpuAdapter, token: number, args: readonly number[]) {
+  constructor(vcpu: SecurableVcpu, token: number, args: readonly number[]) {
     const nothing = () => undefined;
     super(vcpu, { windowOf: nothing, secure: () => true, startOf: nothing, refused: nothing });
     this.registers[3] = BigInt(token);

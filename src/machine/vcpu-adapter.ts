@@ -51,7 +51,7 @@ export class VcpuAdapter implements VcpuPort, GuestCpu {
   setGpr(n: number, value: bigint): void {
     this.vcpu.set64('gpr', value, n);
   }
-  get started(): boolean {
+  get active(): boolean {
     return this.state !== 'stopped';
   }
   /** Goes on at `nia` with `msr`; for the ultravisor. */

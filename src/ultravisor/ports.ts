@@ -8,7 +8,7 @@ export interface GuestCpu {
   readonly msr: bigint;
   readonly nia: bigint;
   /** True if it executes, or waits to go on executing. */
-  readonly started: boolean;
+  readonly active: boolean;
   gpr(n: number): bigint;
   setGpr(n: number, value: bigint): void;
   /** Goes on at `nia` with `msr`, all translations forgotten. */

@@ -306,7 +306,7 @@ export class Ultravisor {
     if (fdt === 0n || !this.isRam(fdt, FDT_HEADER_BYTES)) return U_P3;
     if (this.svm !== 'normal') return U_RETRY;
     this.step('UV_ESM', `kernel 0x${kernel.toString(16)}, device tree 0x${fdt.toString(16)}`);
-    if (this.options.cpus.some((other) => other !== cpu && other.started)) {
+    if (this.options.cpus.some((other) => other !== cpu && other.active)) {
       return this.refuse('another processor is running', U_PARAMETER);
     }
     this.svm = 'transient';
