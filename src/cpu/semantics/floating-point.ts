@@ -20,7 +20,7 @@ import {
   toFpr,
 } from './fpu/scalar.ts';
 import { statusInstructions } from './fpu/status-instructions.ts';
-import { testDivide, testSquareRoot } from './fpu/tests.ts';
+import { testDivide, testSquareRoot } from './fpu/operand-tests.ts';
 
 type Addressing = 'd' | 'ds' | 'x';
 

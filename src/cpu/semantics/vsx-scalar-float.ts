@@ -42,7 +42,7 @@ import {
   roundToIntegral,
   toVsr,
 } from './fpu/scalar.ts';
-import { DOUBLE_TEST, significandOf, testDataClass, testDivide, testSquareRoot } from './fpu/tests.ts';
+import { DOUBLE_TEST, significandOf, testDataClass, testDivide, testSquareRoot } from './fpu/operand-tests.ts';
 import type { RuntimeFunction } from './runtime.ts';
 
 const [xa, xb, xt] = [fromVsr('xa'), fromVsr('xb'), fromVsr('xt')];

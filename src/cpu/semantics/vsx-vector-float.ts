@@ -28,7 +28,7 @@ import {
 import { compareRaises, exactMaximum, exactMinimum } from './fpu/order.ts';
 import { CONTROL } from './fpu/round.ts';
 import { controlWord, type IntegralMode } from './fpu/scalar.ts';
-import { DOUBLE_TEST, SINGLE_TEST, type TestFormat, testDataClass, testDivide, testSquareRoot } from './fpu/tests.ts';
+import { DOUBLE_TEST, SINGLE_TEST, type TestFormat, testDataClass, testDivide, testSquareRoot } from './fpu/operand-tests.ts';
 import {
   carefullyVector,
   eachElement,
