@@ -57,6 +57,11 @@ export class Pages {
     return this.slots.size > 0;
   }
 
+  /** True if every page of RAM is secure. */
+  get allSecure(): boolean {
+    return this.hasSlots && this.ownership.counts().secure === this.ownership.pages;
+  }
+
   /** Inputs of UV_REGISTER_MEM_SLOT after the partition: start, bytes, flags, slot. */
   registerSlot(startGra: number, lenBytes: number, flags: number, id: number): number {
     if (startGra % SLOT_ALIGNMENT !== 0 || !this.memory.contains(startGra, 1)) return U_P2;
@@ -69,14 +74,11 @@ export class Pages {
     return U_SUCCESS;
   }
 
+  /** Of a VM that is not committed: the pages are the hypervisor's as they were. */
   unregisterSlot(id: number): number {
     const slot = this.slots.get(id);
     if (!slot) return U_P2;
-    // What was secure in it is gone; the hypervisor gets the pages back empty.
-    for (let page = slot.first; page < slot.end; page++) {
-      if (this.ownership.state(page) === 'secure') this.clear(page);
-      this.ownership.set(page, 'normal', 'UV_UNREGISTER_MEM_SLOT');
-    }
+    for (let page = slot.first; page < slot.end; page++) this.ownership.set(page, 'normal', 'UV_UNREGISTER_MEM_SLOT');
     this.slots.delete(id);
     return U_SUCCESS;
   }

@@ -238,8 +238,9 @@ export class Ultravisor {
         token: UV.UNREGISTER_MEM_SLOT,
         name: 'UV_UNREGISTER_MEM_SLOT',
         from: 'hypervisor',
-        handler: forPages(([slot]) => pages.unregisterSlot(slot)),
-        ref: 'UV-API UV_UNREGISTER_MEM_SLOT',
+        // A secure guest would go on to write its secrets to memory that has been taken from it.
+        handler: forPages(([slot]) => (committed() ? U_STATE : pages.unregisterSlot(slot))),
+        ref: 'UV-API UV_UNREGISTER_MEM_SLOT; there is no memory hot-unplug',
       },
       {
         token: UV.PAGE_IN,
@@ -319,6 +320,8 @@ export class Ultravisor {
     if (!this.pages.secureAll()) return this.abort('the hypervisor withholds a page');
     const done = this.options.hypervisor.hcall(H_SVM.INIT_DONE, []);
     if (done !== H_SUCCESS) return this.abort(`H_SVM_INIT_DONE answered ${done}`);
+    // Until now the hypervisor could have taken a page back.
+    if (!this.pages.allSecure) return this.abort('the hypervisor has kept memory to itself');
     this.svm = 'secure';
     this.step('H_SVM_INIT_DONE');
     for (let n = 0; n < 32; n++) cpu.setGpr(n, 0n);

@@ -115,6 +115,17 @@ describe('UV_ESM', () => {
     expect(bench.report.svm?.state).toBe('normal');
   });
 
+  it.each<[string, () => void]>([
+    ['takes a page back', () => bench.uv(UV.PAGE_OUT, 1, 3 * PAGE, 3 * PAGE, 0, 16)],
+    ['ends the VM', () => bench.uv(UV.SVM_TERMINATE, 1)],
+    ['takes a slot back', () => bench.uv(UV.UNREGISTER_MEM_SLOT, 1, 0)],
+  ])('fails when the hypervisor %s while it says H_SVM_INIT_DONE', (_, meanwhile) => {
+    lie(H_SVM.INIT_DONE, 0, meanwhile);
+    expect(bench.ucall(UV.ESM, [KERNEL, TREE])).toBe(-4);
+    expect(bench.cpu.msr & MSR.S).toBe(0n);
+    expect(bench.report.svm).toMatchObject({ state: 'normal', pages: { normal: 32 } });
+  });
+
   it('answers H_FUNCTION without an ultravisor', () => {
     bench = new SecureBench(1, { ultravisor: false });
     expect(bench.ucall(UV.ESM, [KERNEL, TREE])).toBe(-2);
@@ -238,11 +249,12 @@ describe('ultracalls of the hypervisor', () => {
     expect(bench.uv(UV.REGISTER_MEM_SLOT, LPID, 0, PAGE, 0, 3)).toBe(-75);
   });
 
-  it('UV_UNREGISTER_MEM_SLOT of a secure VM gives memory back empty', () => {
+  it('UV_UNREGISTER_MEM_SLOT does not take memory from a secure VM', () => {
     bench.enterSecureMode();
     bench.memory.storeU64BE(3 * PAGE, 77n);
-    expect(bench.uv(UV.UNREGISTER_MEM_SLOT, LPID, 0)).toBe(0);
-    expect(bench.view.loadU64BE(3 * PAGE, device)).toBe(0n);
+    expect(bench.uv(UV.UNREGISTER_MEM_SLOT, LPID, 0)).toBe(-75);
+    expect(bench.view.loadU64BE(3 * PAGE, device)).not.toBe(77n);
+    expect(bench.memory.loadU64BE(3 * PAGE)).toBe(77n);
   });
 
   it('UV_PAGE_IN and UV_PAGE_OUT do nothing to a secure VM that it has not asked for', () => {
@@ -271,6 +283,12 @@ describe('ultracalls of the hypervisor', () => {
     // New, radix, guest translation shootdown; base, 0, size 2^(12+4).
     expect(bench.hcall(0x37c, [0x1d, 0x40000, 0, 4])).toBe(0);
     expect(bench.processTable).toEqual([0x40000, 16]);
+  });
+
+  it('UV_SVM_TERMINATE of a normal VM does nothing', () => {
+    expect(bench.uv(UV.SVM_TERMINATE, LPID)).toBe(0);
+    expect(bench.report.svm?.state).toBe('normal');
+    expect(bench.halts).toEqual([]);
   });
 
   it('UV_SVM_TERMINATE ends the VM and leaves nothing of it', () => {
