@@ -1,14 +1,15 @@
 // Common to the tests of disk images: qemu-img, a temporary folder, random numbers.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NodeFile } from '../../src/backends/node/image-file.ts';
 
+/** In memory if the system has a place for that: many flushes of a disk that others use as well take their time. */
 export function temporaryFolder(): { readonly path: string; remove(): void } {
-  const path = mkdtempSync(join(tmpdir(), 'powervisor-qcow2-'));
+  const path = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'powervisor-qcow2-'));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 

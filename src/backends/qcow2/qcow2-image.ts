@@ -8,7 +8,7 @@
 
 import { ClusterTables } from './cluster-tables.ts';
 import { CompressedClusters } from './compressed-clusters.ts';
-import { repairRefcounts } from './consistency.ts';
+import { type CheckResult, checkRefcounts, repairRefcounts } from './consistency.ts';
 import { headerField, parseHeader, type Qcow2Header } from './header.ts';
 import { hex, ImageError } from './image-error.ts';
 import type { Mapping } from './l2-entry.ts';
@@ -115,7 +115,7 @@ export class Qcow2Image implements DiskImage {
   }
 
   async read(offset: number, into: Uint8Array): Promise<void> {
-    this.check(offset, into.length);
+    this.checkRange(offset, into.length);
     if (into.length === 0) return;
     await this.claimed(offset, into.length, false, () => this.readClaimed(offset, into));
   }
@@ -149,6 +149,13 @@ export class Qcow2Image implements DiskImage {
     );
     for (const cluster of left) await this.zeroPart(cluster * this.clusterBytes, (cluster + 1) * this.clusterBytes);
     await this.zeroPart(Math.min(end, (first + count) * this.clusterBytes), end);
+  }
+
+  /** Flushes, and compares refcounts with references. Nothing else may be under way. Opened for writing only. */
+  async check(): Promise<CheckResult> {
+    this.checkWrite(0, 0);
+    await this.flush();
+    return checkRefcounts(this.file, this.header, { tables: this.tables, refcounts: this.refcounts });
   }
 
   async close(): Promise<void> {
@@ -475,7 +482,7 @@ export class Qcow2Image implements DiskImage {
     if (this.closed) throw new ImageError('IMAGE_CLOSED', 'The image is closed.');
   }
 
-  private check(offset: number, lenBytes: number): void {
+  private checkRange(offset: number, lenBytes: number): void {
     this.checkOpen();
     if (!Number.isSafeInteger(offset) || offset < 0 || lenBytes < 0 || offset + lenBytes > this.sizeBytes) {
       throw new ImageError(
@@ -486,7 +493,7 @@ export class Qcow2Image implements DiskImage {
   }
 
   private checkWrite(offset: number, lenBytes: number): void {
-    this.check(offset, lenBytes);
+    this.checkRange(offset, lenBytes);
     if (this.readOnly) throw new ImageError('IMAGE_READ_ONLY', 'The image is read-only.');
   }
 }
