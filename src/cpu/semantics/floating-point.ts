@@ -6,6 +6,7 @@
 import type { I64 } from '../../wasm/ir.ts';
 import type { Emitter, Semantics, SemanticsMap } from './emitter.ts';
 import { doubleOfSingle, MAGNITUDE, SIGN, singleOfDouble } from './fpu/format.ts';
+import { testDivide, testSquareRoot } from './fpu/operand-tests.ts';
 import {
   arithmetic,
   compare,
@@ -20,7 +21,6 @@ import {
   toFpr,
 } from './fpu/scalar.ts';
 import { statusInstructions } from './fpu/status-instructions.ts';
-import { testDivide, testSquareRoot } from './fpu/operand-tests.ts';
 
 type Addressing = 'd' | 'ds' | 'x';
 

@@ -17,6 +17,7 @@ import {
   singleOfDouble,
 } from './fpu/format.ts';
 import { classOfDouble, classOfHalf, clearRaised, commitVector, FPSCR } from './fpu/fpscr.ts';
+import { DOUBLE_TEST, significandOf, testDataClass, testDivide, testSquareRoot } from './fpu/operand-tests.ts';
 import {
   compareRaises,
   exactMaximum,
@@ -42,7 +43,6 @@ import {
   roundToIntegral,
   toVsr,
 } from './fpu/scalar.ts';
-import { DOUBLE_TEST, significandOf, testDataClass, testDivide, testSquareRoot } from './fpu/operand-tests.ts';
 import type { RuntimeFunction } from './runtime.ts';
 
 const [xa, xb, xt] = [fromVsr('xa'), fromVsr('xb'), fromVsr('xt')];

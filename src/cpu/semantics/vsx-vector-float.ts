@@ -25,10 +25,17 @@ import {
   singles,
   unsignedWords,
 } from './fpu/lanes.ts';
+import {
+  DOUBLE_TEST,
+  SINGLE_TEST,
+  type TestFormat,
+  testDataClass,
+  testDivide,
+  testSquareRoot,
+} from './fpu/operand-tests.ts';
 import { compareRaises, exactMaximum, exactMinimum } from './fpu/order.ts';
 import { CONTROL } from './fpu/round.ts';
 import { controlWord, type IntegralMode } from './fpu/scalar.ts';
-import { DOUBLE_TEST, SINGLE_TEST, type TestFormat, testDataClass, testDivide, testSquareRoot } from './fpu/operand-tests.ts';
 import {
   carefullyVector,
   eachElement,
