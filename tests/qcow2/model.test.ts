@@ -151,8 +151,11 @@ function randomRange(sizeBytes: number, longest: number, random: () => number): 
   return [start, Math.min(sizeBytes, start + Math.ceil(length / unit) * unit)];
 }
 
+/** Text that differs every 64 bytes. */
 function randomBytes(count: number, random: () => number): Uint8Array {
+  const bytes = new Uint8Array(count);
   const seed = Math.floor(random() * 256);
   const step = 1 + Math.floor(random() * 250);
-  return new Uint8Array(count).map((_, index) => seed + Math.floor(index / 64) * step);
+  for (let at = 0; at < count; at += 64) bytes.fill(seed + (at / 64) * step, at, Math.min(count, at + 64));
+  return bytes;
 }

@@ -19,6 +19,7 @@ export interface Batch {
 }
 
 const sectorBytes = 512;
+const zeros = new Uint8Array(sectorBytes);
 
 export function* batches(seed: number, sectors: number): Generator<Batch> {
   const random = randomFrom(seed);
@@ -82,7 +83,7 @@ export class SectorModel {
 
 /** The request that wrote the sector; 0 for zeros, -1 for what no request wrote. */
 function contentOf(bytes: Uint8Array, sector: number): number {
-  if (bytes.every((value) => value === 0)) return 0;
+  if (Buffer.compare(bytes, zeros) === 0) return 0;
   const id = new DataView(bytes.buffer, bytes.byteOffset).getUint32(4);
   const expected = new Uint8Array(sectorBytes);
   fillSector(expected, sector, id);
