@@ -52,6 +52,10 @@ export class StreamBackend implements NetBackend {
   private paused = false;
   private closed = false;
   private warnings = 0;
+  /** Frames to the peer behind the one being written. */
+  private queue: Buffer[] = [];
+  private queuedBytes = 0;
+  private writing = false;
   /** Received and not yet at a turn boundary. */
   private waitingBytes = 0;
 
@@ -98,15 +102,35 @@ export class StreamBackend implements NetBackend {
   send(frame: Bytes, hints: FrameHints): void {
     const { peer } = this;
     for (const each of wireFrames(frame, hints)) {
-      if (!peer || peer.writableLength > MAX_QUEUED_BYTES) {
+      if (!peer || this.queuedBytes > MAX_QUEUED_BYTES) {
         this.counters.dropped++;
         continue;
       }
       const message = Buffer.allocUnsafe(4 + each.length);
       message.writeUInt32BE(each.length, 0);
       message.set(each, 4);
-      peer.write(message);
+      this.queue.push(message);
+      this.queuedBytes += message.length;
     }
+    this.writeNext();
+  }
+
+  /**
+   * One frame a write: joined ones are cut where the socket's buffer ends, in a frame's length too, and not every reader
+   * expects that.
+   */
+  private writeNext(): void {
+    const { peer } = this;
+    if (this.writing || !peer) return;
+    const message = this.queue.shift();
+    if (!message) return;
+    this.writing = true;
+    this.queuedBytes -= message.length;
+    peer.write(message, () => {
+      if (this.peer !== peer) return;
+      this.writing = false;
+      this.writeNext();
+    });
   }
 
   /** The guest takes frames again: the peer may go on. */
@@ -153,6 +177,9 @@ export class StreamBackend implements NetBackend {
     this.peer = socket;
     this.counters.connections++;
     this.frames.clear();
+    this.queue = [];
+    this.queuedBytes = 0;
+    this.writing = false;
     this.paused = false;
     if ('setNoDelay' in socket) socket.setNoDelay();
     socket.on('data', (bytes) => this.arrived(socket, bytes));
