@@ -67,7 +67,6 @@ describe('devices', () => {
   it.each([
     ['readonly', '--drive needs file='],
     ['file=x,readonly,snapshot', '--drive takes readonly or snapshot, not both'],
-    ['file=x,format=qcow2', '--drive format=qcow2 is not there yet'],
     ['file=x,if=scsi', '--drive if=scsi is not there yet'],
     ['file=x,serial=123456789012345678901', '--drive takes a serial of at most 20 bytes'],
     ['file=x,transitional,platform', '--drive takes transitional or platform, not both'],

@@ -5,6 +5,7 @@ import { MemoryBlock } from '../backends/memory/block.ts';
 import { SeededEntropy } from '../backends/memory/entropy.ts';
 import { FileConsole, SocketConsole } from '../backends/node/console.ts';
 import { nodeEntropy } from '../backends/node/entropy.ts';
+import { openDiskImage } from '../backends/node/image-file.ts';
 import { RawDisk } from '../backends/node/raw-disk.ts';
 import { UsageError } from '../util/errors.ts';
 import { MAX_BLOCK_QUEUES } from '../virtio/devices/block/device.ts';
@@ -108,9 +109,6 @@ export function parseDrive(text: string): DriveOption {
   if (has('readonly') && has('snapshot')) {
     throw usage('--drive takes readonly or snapshot, not both: a snapshot is there to be written to.');
   }
-  if (optionValue(given, 'format') === 'qcow2') {
-    throw usage('--drive format=qcow2 is not there yet; convert the image, as with qemu-img convert -O raw.');
-  }
   if (optionValue(given, 'if') === 'scsi') throw usage('--drive if=scsi is not there yet; use if=virtio.');
   const serial = optionValue(given, 'serial');
   if (typeof serial === 'string' && Buffer.byteLength(serial) > ID_BYTES) {
@@ -171,7 +169,9 @@ export async function openDevices(
 async function openDrive(given: readonly GivenOption[]): Promise<BlockBackend> {
   const path = optionValue(given, 'file') as string;
   const snapshot = optionValue(given, 'snapshot') === true;
-  const disk = await RawDisk.open(path, snapshot || optionValue(given, 'readonly') === true);
+  const readOnly = optionValue(given, 'readonly') === true;
+  if (optionValue(given, 'format') === 'qcow2') return openDiskImage(path, { format: 'qcow2', readOnly, snapshot });
+  const disk = await RawDisk.open(path, snapshot || readOnly);
   if (!snapshot) return disk;
   const { sizeBytes } = disk;
   return new MemoryBlock({ sizeBytes, name: `${path} (snapshot)`, limitBytes: MAX_SNAPSHOT_BYTES }, disk);

@@ -24,7 +24,7 @@ import { filesOf, GuestSession } from '../support/guest-session.ts';
 
 const MAC = Uint8Array.of(0x52, 0x54, 0, 0x12, 0x34, 0x56);
 /** Bytes of a transfer each way: enough for the sequence numbers and windows to go round many times. */
-const TRANSFER_BYTES = Number(process.env.POWERVISOR_NET_TRANSFER_MB ?? 50) * 1e6;
+const TRANSFER_BYTES = Number(process.env.POWERVISOR_NET_TRANSFER_MB ?? 16) * 1e6;
 const SMALL_BYTES = 100_000;
 
 const guestFiles = await filesOf('linux-svm', 'busybox');
