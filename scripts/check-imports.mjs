@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 /** From the bottom up. Folders in one entry are peers and may not import each other. */
 export const layers = [
   ['util'],
+  ['symbols'],
   ['wasm'],
   ['memory'],
   ['device'],

@@ -1,8 +1,10 @@
 // What `powervisor run` uses of a machine, so that tests can run the command with another.
 
-import type { Machine, MachineConfiguration } from '../machine/machine.ts';
+import type { MachineConfiguration } from '../machine/configuration.ts';
+import type { Machine } from '../machine/machine.ts';
 
-export type { MachineConfiguration, RunOutcome } from '../machine/machine.ts';
+export type { MachineConfiguration } from '../machine/configuration.ts';
+export type { RunOutcome } from '../machine/report.ts';
 
 export type RunnableMachine = Pick<Machine, 'onConsole' | 'closeInput' | 'run' | typeof Symbol.asyncDispose> & {
   readonly console: Pick<Machine['console'], 'write'>;

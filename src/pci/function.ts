@@ -61,6 +61,13 @@ export interface PciFunctionConfig {
   readonly dma: DmaMode;
 }
 
+/** The part of a header that can change: see `setIdentity`. */
+export interface PciIdentity {
+  readonly deviceId: number;
+  readonly subsystemId: number;
+  readonly revisionId: number;
+}
+
 /** What a function needs of the bus it is on; a HostBridge is one. */
 export interface PciBus {
   readonly view: HostView;
@@ -80,8 +87,8 @@ const PREFETCHABLE_BAR = 8;
 
 export class PciFunction {
   readonly config: PciFunctionConfig;
-  /** All BARs, the MSI-X table's included, by index. */
-  readonly bars: readonly BarConfig[];
+  /** All BARs there are now, the MSI-X table's included, by index. */
+  bars: readonly BarConfig[];
   /** The function's way to memory. */
   readonly dma: DmaSpace;
   readonly msix: MsixUnit | undefined;
@@ -89,7 +96,9 @@ export class PciFunction {
   /** The pin, as the device drives it; it stays low while the driver has disabled it or uses messages. */
   readonly intx: InterruptLine;
   private readonly bus: PciBus;
+  private readonly everyBar: readonly BarConfig[];
   private readonly space = new ConfigSpace();
+  private readonly capabilities: CapabilityConfig[];
   private readonly capabilityOffsets: number[] = [];
   private readonly live: { offset: number; end: number; handler: MmioHandler }[] = [];
   private msixControlOffset = 0;
@@ -104,7 +113,8 @@ export class PciFunction {
       if (this.busMaster) bus.message(this, high, low, data);
     };
     if (config.msix) this.msix = new MsixUnit(config.msix.vectors, send, () => this.drivePin());
-    this.bars = this.allBars();
+    this.everyBar = this.allBars();
+    this.bars = this.everyBar;
     this.intx = {
       setLevel: (asserted) => {
         this.pinWanted = asserted;
@@ -116,7 +126,8 @@ export class PciFunction {
     if (config.msi) {
       this.msi = new MsiUnit(this.space, { ...config.msi, send, changed: () => this.drivePin() });
     }
-    for (const capability of config.capabilities ?? []) this.addCapability(capability);
+    this.capabilities = [...(config.capabilities ?? [])];
+    for (const capability of this.capabilities) this.placeCapability(capability);
   }
 
   get name(): string {
@@ -180,7 +191,7 @@ export class PciFunction {
   /** The body of the device's own capability number `index` as it stands now; a live part reads as it was given. */
   capabilityBody(index: number): Uint8Array {
     const offset = this.capabilityOffsets[index];
-    const length = this.config.capabilities![index].body.length;
+    const { length } = this.capabilities[index].body;
     return this.space.bytes.subarray(offset + 2, offset + 2 + length);
   }
 
@@ -202,17 +213,51 @@ export class PciFunction {
     this.space.set(headerOffset.cacheLineSize, 1, 0);
     this.space.set(headerOffset.interruptLine, 1, 0);
     this.space.bytes.fill(0, headerOffset.bars, headerOffset.bars + 24);
-    this.writeBars();
+    for (const bar of this.bars) this.writeBar(bar);
     if (this.msix) {
       this.space.set(this.msixControlOffset, 2, this.msix.vectors - 1);
       this.msix.setControl(this.msix.vectors - 1);
     }
-    this.config.capabilities?.forEach(({ body }, index) => {
+    this.capabilities.forEach(({ body }, index) => {
       this.capabilityBody(index).set(body);
     });
     this.dma.enabled = false;
     this.dma.lastFault = undefined;
     this.drivePin();
+    this.bus.decodingChanged(this);
+  }
+
+  /** Appends a capability of the device's own, before the function is plugged. Returns its number. */
+  addCapability(capability: CapabilityConfig): number {
+    this.placeCapability(capability);
+    return this.capabilities.push(capability) - 1;
+  }
+
+  get identity(): PciIdentity {
+    const { space } = this;
+    return {
+      deviceId: space.load(headerOffset.deviceId, 2),
+      subsystemId: space.load(headerOffset.subsystemId, 2),
+      revisionId: space.load(headerOffset.revisionId, 1),
+    };
+  }
+
+  /** Another identity, for a function that becomes another kind of device while the machine runs. */
+  setIdentity(identity: PciIdentity): void {
+    this.space.set(headerOffset.deviceId, 2, identity.deviceId);
+    this.space.set(headerOffset.subsystemId, 2, identity.subsystemId);
+    this.space.set(headerOffset.revisionId, 1, identity.revisionId);
+  }
+
+  /** Takes BAR `index` away: it reads as 0, keeps nothing and decodes nothing. Or gives it back, unassigned. */
+  setBarPresent(index: BarIndex, present: boolean): void {
+    const bar = this.everyBar.find((candidate) => candidate.index === index);
+    if (!bar || this.bars.includes(bar) === present) return;
+    this.bars = this.everyBar.filter((each) => (each === bar ? present : this.bars.includes(each)));
+    const lenBytes = bar.kind === 'mem64' ? 8 : 4;
+    this.space.bytes.fill(0, barOffset(index), barOffset(index) + lenBytes);
+    this.space.writable.fill(0, barOffset(index), barOffset(index) + lenBytes);
+    if (present) this.writeBar(bar);
     this.bus.decodingChanged(this);
   }
 
@@ -274,20 +319,17 @@ export class PciFunction {
     space.set(headerOffset.subsystemVendorId, 2, config.subsystemVendorId);
     space.set(headerOffset.subsystemId, 2, config.subsystemId);
     space.set(headerOffset.interruptPin, 1, config.interruptPin ?? 0);
-    this.writeBars();
-    for (const bar of this.bars) {
-      const mask = 2 ** 32 - (bar.sizeBytes % 2 ** 32 || 2 ** 32);
-      space.setWritable(barOffset(bar.index), 4, mask);
-      if (bar.kind !== 'mem64') continue;
-      space.setWritable(barOffset(bar.index) + 4, 4, 2 ** 32 - Math.max(1, bar.sizeBytes / 2 ** 32));
-    }
+    for (const bar of this.bars) this.writeBar(bar);
   }
 
-  private writeBars(): void {
-    for (const { index, kind, prefetchable } of this.bars) {
-      const type = kind === 'io' ? IO_BAR : kind === 'mem64' ? MEMORY_64_BAR : 0;
-      this.space.set(barOffset(index), 4, type | (prefetchable ? PREFETCHABLE_BAR : 0));
-    }
+  /** A BAR as at power-on: its kind, no address, and the bits an address may have. */
+  private writeBar({ index, kind, sizeBytes, prefetchable }: BarConfig): void {
+    const { space } = this;
+    const type = kind === 'io' ? IO_BAR : kind === 'mem64' ? MEMORY_64_BAR : 0;
+    space.set(barOffset(index), 4, type | (prefetchable ? PREFETCHABLE_BAR : 0));
+    space.setWritable(barOffset(index), 4, 2 ** 32 - (sizeBytes % 2 ** 32 || 2 ** 32));
+    if (kind !== 'mem64') return;
+    space.setWritable(barOffset(index) + 4, 4, 2 ** 32 - Math.max(1, sizeBytes / 2 ** 32));
   }
 
   private addMsixCapability(): void {
@@ -301,7 +343,7 @@ export class PciFunction {
     space.set(offset + 8, 4, msix.pendingOffset | config.msix.bar);
   }
 
-  private addCapability(capability: CapabilityConfig): void {
+  private placeCapability(capability: CapabilityConfig): void {
     const { id, body, writable, at, live } = capability;
     const offset = this.space.addCapability(id, body.length, at);
     this.capabilityOffsets.push(offset);

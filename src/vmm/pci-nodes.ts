@@ -90,15 +90,15 @@ function interruptMap(tree: DeviceTree, bridge: HostBridge): PropertyBytes {
 }
 
 function functionProperties(pciFunction: PciFunction, device: number, number: number): Record<string, PropertyBytes> {
-  const { config, bars, msi, msix } = pciFunction;
+  const { config, identity, bars, msi, msix } = pciFunction;
   const place = (device << 11) | (number << 8);
   const properties: Record<string, PropertyBytes> = {
     reg: joined([cells(place, 0, 0, 0, 0), ...bars.map((bar) => barCells(bar, place))]),
     'vendor-id': cells(config.vendorId),
-    'device-id': cells(config.deviceId),
+    'device-id': cells(identity.deviceId),
     'subsystem-vendor-id': cells(config.subsystemVendorId),
-    'subsystem-id': cells(config.subsystemId),
-    'revision-id': cells(config.revisionId),
+    'subsystem-id': cells(identity.subsystemId),
+    'revision-id': cells(identity.revisionId),
     'class-code': cells(config.classCode),
     'cache-line-size': cells(0),
     'min-grant': cells(0),
@@ -118,9 +118,9 @@ function barCells(bar: BarConfig, place: number): PropertyBytes {
   return joined([cells(SPACE[bar.kind] | prefetchable | register, 0, 0), cells64(bar.sizeBytes)]);
 }
 
-function nodeName({ config }: PciFunction): string {
+function nodeName({ config, identity }: PciFunction): string {
   const known = CLASS_NAMES.get(config.classCode >>> 8);
-  return known ?? `pci${config.vendorId.toString(16)},${config.deviceId.toString(16)}`;
+  return known ?? `pci${config.vendorId.toString(16)},${identity.deviceId.toString(16)}`;
 }
 
 function joined(parts: readonly PropertyBytes[]): PropertyBytes {

@@ -1,6 +1,7 @@
 // The page's half: a machine in a worker, with the calls of a machine in this process.
 
-import type { AbortSignalLike, MachineReport, RunOutcome } from '../machine/machine.ts';
+import type { AbortSignalLike } from '../machine/machine.ts';
+import type { MachineReport, RunOutcome } from '../machine/report.ts';
 import { PowervisorError, UsageError } from '../util/errors.ts';
 import type {
   CallMessage,

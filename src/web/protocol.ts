@@ -1,7 +1,8 @@
 // What a page and the worker with its machine say to each other: numbered calls one way, answers and console output the
 // other. Everything here survives structured cloning.
 
-import type { MachineConfiguration, MachineReport, RunOutcome } from '../machine/machine.ts';
+import type { MachineConfiguration } from '../machine/configuration.ts';
+import type { MachineReport, RunOutcome } from '../machine/report.ts';
 
 /** A machine's configuration without what cannot be sent to a worker: devices hold functions of the host. */
 export type WorkerMachineConfiguration = Omit<MachineConfiguration, 'devices'>;

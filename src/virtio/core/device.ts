@@ -86,6 +86,16 @@ export interface VirtioDeviceOptions {
 
 export type Interface = 'modern' | 'legacy';
 
+/** Why a device was reset: by its driver, with the machine, or because its way to memory is switched. */
+export type ResetReason = 'driver' | 'power-on' | 'dma-switch';
+
+/** A reset that found a driver at work. */
+export interface LiveReset {
+  readonly reason: ResetReason;
+  /** The queues that were set up and are gone. */
+  readonly queues: readonly number[];
+}
+
 export class VirtioDevice implements QueueHost {
   readonly kind: DeviceKind;
   readonly name: string;
@@ -100,6 +110,8 @@ export class VirtioDevice implements QueueHost {
   fault: DriverFault | undefined;
   /** Faults so far. */
   faults = 0;
+  /** The latest reset that took the device from a driver. */
+  lastReset: LiveReset | undefined;
   private readonly interrupts: DeviceInterrupts;
   private readonly warn: (message: string) => void;
   private readonly rings: RingOffer;
@@ -126,9 +138,9 @@ export class VirtioDevice implements QueueHost {
     return (this.status & STATUS.DRIVER_OK) !== 0 && this.fault === undefined;
   }
 
-  /** The driver is past FEATURES_OK or DRIVER_OK. */
+  /** The driver is past FEATURES_OK or DRIVER_OK, or has set up a queue, which legacy drivers do before. */
   get live(): boolean {
-    return (this.status & (STATUS.FEATURES_OK | STATUS.DRIVER_OK)) !== 0;
+    return (this.status & (STATUS.FEATURES_OK | STATUS.DRIVER_OK)) !== 0 || this.queues.some(Boolean);
   }
 
   get accessPlatform(): boolean {
@@ -136,12 +148,12 @@ export class VirtioDevice implements QueueHost {
   }
 
   /**
-   * Switches how the device reaches memory, and with it whether ACCESS_PLATFORM is offered. A live device is reset first.
-   * Kinds that ignore the platform stay as they are.
+   * Switches how the device reaches memory, and with it whether ACCESS_PLATFORM is offered. The device must have been
+   * reset. Kinds that ignore the platform stay as they are.
    */
   setAccessPlatform(on: boolean): void {
     if (this.kind.ignoresPlatform) return;
-    if (this.live) this.reset();
+    assert(!this.live, `${this.name} is switched while a driver has it`);
     this.platform = on;
     this.dma.mode = on ? 'platform' : 'bypass';
   }
@@ -257,7 +269,11 @@ export class VirtioDevice implements QueueHost {
     if (this.running) this.interrupts.config();
   }
 
-  reset(): void {
+  reset(reason: ResetReason = 'driver'): void {
+    if (this.live) {
+      const queues = [...this.queues.keys()].filter((index) => this.queues[index] !== undefined);
+      this.lastReset = { reason, queues };
+    }
     this.status = 0;
     this.driverFeatures = 0n;
     this.fault = undefined;

@@ -287,18 +287,88 @@ describe('a driver that breaks the rules of setting up', () => {
 });
 
 describe('switching to the platform', () => {
-  it('resets a live device, offers the feature and shuts the legacy interface', () => {
+  it('resets a live device with a reason, offers the feature and takes the legacy interface away', () => {
     const bench = rngBench({ transitional: true });
+    const { pci } = bench;
+    const { pciFunction } = pci;
+    pciFunction.writeConfig(0x10, 4, 0x1001);
+    const plain = pciFunction.identity;
+    expect(plain).toEqual({ deviceId: 0x1005, subsystemId: 4, revisionId: 0 });
+    expect(pciFunction.barAddress(0)).toBe(0x1000);
     bench.start();
-    bench.pci.setAccessPlatform(true);
+    expect(pci.switchDma('platform')).toEqual({ reason: 'dma-switch', queues: [0] });
     expect(bench.status).toBe(0);
-    expect(bench.pci.pciFunction.dma.mode).toBe('platform');
+    expect(bench.load(COMMON.queueEnable, 2)).toBe(0);
+    expect(pciFunction.dma.mode).toBe('platform');
     expect((bench.offered() >> BigInt(VIRTIO_F_ACCESS_PLATFORM)) & 1n).toBe(1n);
-    expect(bench.pci.pciFunction.loadBar(0, 0, 4)).toBe(0);
-    bench.pci.setAccessPlatform(false);
-    expect(bench.pci.pciFunction.dma.mode).toBe('bypass');
+    // What is there now is a modern device: no I/O BAR, whatever is written to it, and no registers behind it.
+    expect(pciFunction.identity).toEqual({ deviceId: 0x1044, subsystemId: 0x1100, revisionId: 1 });
+    pciFunction.writeConfig(0x10, 4, 0xffff_ffff);
+    expect(pciFunction.readConfig(0x10, 4)).toBe(0);
+    expect(pciFunction.barAddress(0)).toBeUndefined();
+    expect(pciFunction.loadBar(0, 18, 1)).toBe(0);
+    pciFunction.storeBar(0, 18, 1, STATUS.ACKNOWLEDGE);
+    expect(bench.status).toBe(0);
+    expect(bench.negotiate(bench.offered() & ~featureSet(VIRTIO_F_ACCESS_PLATFORM))).toBe(false);
+    expect(bench.negotiate(bench.offered())).toBe(true);
+    // The other BARs are where the guest has put them.
+    expect(pciFunction.bars.map(({ index }) => index)).toEqual([1, 4]);
+
+    expect(pci.switchDma('platform')).toBeUndefined();
+    expect(bench.status & STATUS.FEATURES_OK).not.toBe(0);
+    bench.pci.reset();
+    expect(pciFunction.readConfig(0x10, 4)).toBe(0);
+    expect(pci.switchDma('bypass')).toBeUndefined();
+    expect(pciFunction.identity).toEqual(plain);
+    expect(pciFunction.readConfig(0x10, 4)).toBe(1);
+    pciFunction.writeConfig(0x10, 4, 0xffff_ffff);
+    expect(pciFunction.readConfig(0x10, 4)).toBe(0xffff_ffe1);
+    pciFunction.writeConfig(4, 2, 7);
     bench.start();
     expect(bench.status & STATUS.DRIVER_OK).toBe(STATUS.DRIVER_OK);
+  });
+
+  it('leaves a device alone that has no driver, and one that is there already', () => {
+    const bench = rngBench();
+    expect(bench.pci.switchDma('bypass')).toBeUndefined();
+    bench.start();
+    expect(bench.pci.switchDma('bypass')).toBeUndefined();
+    expect(bench.status & STATUS.DRIVER_OK).toBe(STATUS.DRIVER_OK);
+    bench.store(COMMON.status, 1, 0);
+    expect(bench.pci.switchDma('platform')).toBeUndefined();
+    expect(bench.pci.device.lastReset).toEqual({ reason: 'driver', queues: [0] });
+  });
+
+  it('has a legacy driver to reset before that has set its status', () => {
+    const bench = rngBench({ transitional: true });
+    const { pciFunction } = bench.pci;
+    pciFunction.storeBar(0, 8, 4, bench.memory.allocate(16384, 4096) / 4096);
+    expect(bench.pci.device.live).toBe(true);
+    expect(bench.pci.switchDma('platform')).toEqual({ reason: 'dma-switch', queues: [0] });
+  });
+
+  it('can be asked for by the guest, through a capability', () => {
+    const asked: string[] = [];
+    const bench = rngBench();
+    const { pciFunction } = bench.pci;
+    bench.pci.offerDmaRegister((mode) => {
+      asked.push(mode);
+      bench.pci.switchDma(mode);
+    });
+    const at = bench.capabilities().find((each) => pciFunction.readConfig(each.at + 3, 1) === 9)?.at ?? 0;
+    expect(pciFunction.readConfig(at, 4) & 0xff).toBe(9);
+    expect(pciFunction.readConfig(at + 2, 1)).toBe(12);
+    expect(pciFunction.readConfig(at + 4, 2)).toBe(0x1af4);
+    expect(pciFunction.readConfig(at + 8, 4)).toBe(0);
+    bench.start();
+    pciFunction.writeConfig(at + 8, 4, 1);
+    expect(pciFunction.readConfig(at + 8, 4)).toBe(1);
+    expect(bench.status).toBe(0);
+    expect(bench.offered() & featureSet(VIRTIO_F_ACCESS_PLATFORM)).not.toBe(0n);
+    pciFunction.writeConfig(at + 8, 1, 0);
+    pciFunction.writeConfig(at + 9, 1, 0xff);
+    expect(asked).toEqual(['platform', 'bypass']);
+    expect(pciFunction.readConfig(at + 8, 4)).toBe(0);
   });
 });
 

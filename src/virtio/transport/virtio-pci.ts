@@ -6,9 +6,10 @@
 
 import type { MmioBytes, MmioHandler } from '../../device/address-map.ts';
 import type { PciDevice } from '../../pci/device.ts';
+import type { DmaMode } from '../../pci/dma-space.ts';
 import { type CapabilityConfig, type PciBus, PciFunction } from '../../pci/function.ts';
 import { assert } from '../../util/errors.ts';
-import { type DeviceKind, VirtioDevice } from '../core/device.ts';
+import { type DeviceKind, type LiveReset, type ResetReason, VirtioDevice } from '../core/device.ts';
 import type { RingOffer } from '../core/features.ts';
 import { COMMON_BYTES, CommonConfig, VIRTIO_MSI_NO_VECTOR } from './pci-common.ts';
 import { classCode, modernId, transitionalId, VIRTIO_VENDOR } from './pci-ids.ts';
@@ -24,7 +25,7 @@ const NOTIFY_OFF_MULTIPLIER = 4;
 
 const VENDOR_CAPABILITY = 0x09;
 /** cfg_type (4.1.4). */
-const CFG = { common: 1, notify: 2, isr: 3, device: 4, pci: 5 } as const;
+const CFG = { common: 1, notify: 2, isr: 3, device: 4, pci: 5, vendor: 9 } as const;
 /** Offsets in the body of a vendor capability, which starts behind ID and next pointer. */
 const BODY = { length: 0, type: 1, bar: 2, offset: 6, lenBytes: 10, extra: 14 } as const;
 
@@ -34,8 +35,16 @@ const ISR_CONFIG = 2;
 /** Functions have one vector for each queue and one for the configuration, up to this many. */
 const MAX_VECTORS = 65;
 
+/**
+ * The vendor data capability (4.1.4.10) with which a guest switches the device: cap_len 12, then the vendor's ID and, at
+ * offset 8, 32 bits of which bit 0 is ACCESS_PLATFORM's way to memory.
+ */
+const DMA_CAPABILITY = { bodyBytes: 10, vendor: 2, register: 6 } as const;
+const DMA_PLATFORM = 1;
+
 /** Subsystem ID of modern devices: any but those that could be taken for a transitional one's. */
 const MODERN_SUBSYSTEM = 0x1100;
+const MODERN_REVISION = 1;
 
 export interface VirtioPciOptions {
   /** For messages and access records; the kind's name unless given. */
@@ -77,7 +86,7 @@ export class VirtioPci implements PciDevice {
         subsystemVendorId: VIRTIO_VENDOR,
         subsystemId: transitional ? kind.deviceType : MODERN_SUBSYSTEM,
         classCode: classCode(kind.deviceType),
-        revisionId: transitional ? 0 : 1,
+        revisionId: transitional ? 0 : MODERN_REVISION,
         bars: [
           ...(transitional
             ? [
@@ -123,11 +132,12 @@ export class VirtioPci implements PciDevice {
         takeIsr: () => this.takeIsr(),
         reset: () => this.resetDevice(),
       });
+      this.showLegacy(!this.device.accessPlatform);
     }
   }
 
   reset(): void {
-    this.resetDevice();
+    this.resetDevice('power-on');
     this.pciFunction.reset();
   }
 
@@ -135,17 +145,71 @@ export class VirtioPci implements PciDevice {
     this.device.kind.close?.();
   }
 
-  /**
-   * Switches the device between going around the platform's translation and through it, and resets it if a driver has it.
-   * See VirtioDevice.setAccessPlatform.
-   */
-  setAccessPlatform(on: boolean): void {
-    if (this.device.live) this.resetDevice();
-    this.device.setAccessPlatform(on);
+  get dmaMode(): DmaMode {
+    return this.device.dma.mode;
   }
 
-  private resetDevice(): void {
-    this.device.reset();
+  /** It has a legacy interface when it is plain. */
+  get transitional(): boolean {
+    return this.legacy !== undefined;
+  }
+
+  /**
+   * Switches the device between going around the platform's translation and through it. A device that a driver has is
+   * reset first, with reason `dma-switch`; what was reset is returned. On the platform there is no legacy interface: its
+   * BAR is gone and the function identifies itself as modern. A device that is there already is left alone; one whose
+   * kind ignores the platform is reset and stays plain.
+   */
+  switchDma(mode: DmaMode): LiveReset | undefined {
+    if (this.dmaMode === mode) return undefined;
+    const { device } = this;
+    const { live } = device;
+    if (live) this.resetDevice('dma-switch');
+    device.setAccessPlatform(mode === 'platform');
+    this.showLegacy(!device.accessPlatform);
+    return live ? device.lastReset : undefined;
+  }
+
+  /**
+   * Adds a capability through which the guest switches the device itself; `poked` is told what it wants. Before the
+   * function is plugged.
+   */
+  offerDmaRegister(poked: (mode: DmaMode) => void): void {
+    const body = new Uint8Array(DMA_CAPABILITY.bodyBytes);
+    const view = new DataView(body.buffer);
+    body[BODY.length] = body.length + 2;
+    body[BODY.type] = CFG.vendor;
+    view.setUint16(DMA_CAPABILITY.vendor, VIRTIO_VENDOR, true);
+    const live = {
+      offset: DMA_CAPABILITY.register,
+      lenBytes: 4,
+      handler: {
+        load: (offset: number) => (offset === 0 && this.dmaMode === 'platform' ? DMA_PLATFORM : 0),
+        store: (offset: number, _lenBytes: MmioBytes, value: number) => {
+          if (offset === 0) poked(value & DMA_PLATFORM ? 'platform' : 'bypass');
+        },
+      },
+    };
+    this.pciFunction.addCapability({ id: VENDOR_CAPABILITY, body, live });
+  }
+
+  private showLegacy(shown: boolean): void {
+    if (!this.legacy) return;
+    const { config } = this.pciFunction;
+    this.pciFunction.setIdentity(
+      shown
+        ? config
+        : {
+            deviceId: modernId(this.device.kind.deviceType),
+            subsystemId: MODERN_SUBSYSTEM,
+            revisionId: MODERN_REVISION,
+          },
+    );
+    this.pciFunction.setBarPresent(LEGACY_BAR, shown);
+  }
+
+  private resetDevice(reason: ResetReason = 'driver'): void {
+    this.device.reset(reason);
     this.common.reset();
     this.legacy?.reset();
     this.takeIsr();

@@ -1,6 +1,6 @@
 // The page of the browser tests. It draws and counts while machines run in workers, and hands the test what it asks for.
 
-import type { MachineReport, RunOutcome } from '../../../src/machine/machine.ts';
+import type { MachineReport, RunOutcome } from '../../../src/machine/report.ts';
 import { MachineClient, type RunLimits, type WorkerMachineConfiguration } from '../../../src/web/client.ts';
 
 export interface BootRequest {

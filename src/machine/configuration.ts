@@ -1,0 +1,69 @@
+// What a machine is made of: the configuration that programs give, checked.
+
+import { MAX_RAM_BYTES, MAX_VCPUS } from '../cpu/state/memory-map.ts';
+import type { BootProtocol } from '../firmware/boot.ts';
+import { VIOLATION_POLICIES, type ViolationPolicy } from '../memory/checked-host-view.ts';
+import { UsageError } from '../util/errors.ts';
+import type { DeviceRequest } from '../vmm/devices.ts';
+import type { ClockMode } from './time.ts';
+
+export interface MachineConfiguration {
+  /** vmlinux or zImage.pseries (ELF), possibly compressed. */
+  readonly kernel: Uint8Array;
+  /** What messages call the kernel. */
+  readonly kernelName?: string;
+  readonly initrd?: Uint8Array;
+  /** Kernel command line. */
+  readonly append?: string;
+  /** Guest RAM in bytes; a multiple of 1 MiB, 64 MiB to 3584 MiB. Default 1 GiB. */
+  readonly memoryBytes?: number;
+  /** 1 to 16. Default 1. */
+  readonly cpus?: number;
+  /** `virtual` (default): time from instructions, every run alike. `host`: the host's clock. */
+  readonly clock?: ClockMode;
+  /** Seed of the guest's random numbers. Default 1 with the virtual clock, random with the host's. */
+  readonly seed?: number;
+  /** Wall-clock time at power-on, UTC milliseconds since 1970; for the virtual clock. */
+  readonly bootTimeMs?: number;
+  readonly protocol?: BootProtocol;
+  /** What is plugged into the PCI slots, in this order. */
+  readonly devices?: readonly DeviceRequest[];
+  /** PCI host bridges, 1 or 2. Default 1. */
+  readonly bridges?: number;
+  /** False: no ultravisor, so that the guest cannot turn secure. Default true. */
+  readonly ultravisor?: boolean;
+  /** What becomes of accesses to secure memory. Default `block`. */
+  readonly onViolation?: ViolationPolicy;
+  /** Size of the pages in which the guest counts and shares memory: 65536 (default), or 4096 for a 4K-page kernel. */
+  readonly securePageBytes?: 0x10000 | 0x1000;
+  /** Event categories that `events()` gives when it is not told which. */
+  readonly trace?: readonly string[];
+}
+
+/** A configuration whose values are in range. */
+export interface CheckedConfiguration extends MachineConfiguration {
+  readonly memoryBytes: number;
+  readonly cpus: number;
+  readonly onViolation: ViolationPolicy;
+}
+
+/** Fills in the sizes. Throws UsageError naming what is out of range. */
+export function checkConfiguration(configuration: MachineConfiguration): CheckedConfiguration {
+  const { memoryBytes = 2 ** 30, cpus = 1, onViolation = 'block' } = configuration;
+  if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAX_VCPUS) {
+    throw new UsageError('cpus', `A machine has 1 to ${MAX_VCPUS} CPUs, not ${cpus}.`);
+  }
+  if (!Number.isInteger(memoryBytes) || memoryBytes < 2 ** 26 || memoryBytes > MAX_RAM_BYTES || memoryBytes % 2 ** 20) {
+    throw new UsageError(
+      'memory',
+      `A machine has 64 to ${MAX_RAM_BYTES / 2 ** 20} MiB of memory, not ${memoryBytes} bytes.`,
+    );
+  }
+  if (!VIOLATION_POLICIES.includes(onViolation)) {
+    throw new UsageError(
+      'violation',
+      `There is no policy "${onViolation}"; there are ${VIOLATION_POLICIES.join(', ')}.`,
+    );
+  }
+  return { ...configuration, memoryBytes, cpus, onViolation };
+}
