@@ -19,9 +19,10 @@ export interface Peer {
 
 const command = fileURLToPath(new URL('../bin/powervisor', import.meta.url));
 
-export function powervisor(node = process.execPath, extra: readonly string[] = []): Peer {
+/** Powervisor under a Node; `extra` are more options of `powervisor run`. */
+export function powervisor(node: string, extra: readonly string[], name: string): Peer {
   return {
-    name: 'powervisor',
+    name,
     start: ({ kernel, initrd, append, memory, cpus }) =>
       spawn(
         node,
