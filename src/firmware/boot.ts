@@ -32,6 +32,8 @@ export interface BootRequest {
   readonly machine: Omit<MachineDescription, 'initrd'>;
   readonly kernel: KernelImage;
   readonly initrd?: Uint8Array;
+  /** Memory that is nobody's to place anything in; the device tree says what it is for. */
+  readonly reserved?: { readonly gra: number; readonly lenBytes: number };
   /** Terminals by unit address of their vty, for the client interface. */
   readonly consoles: ReadonlyMap<number, ConsolePort>;
   readonly host: FirmwareHost;
@@ -76,6 +78,7 @@ function enterWithOpenFirmware(view: HostView, request: BootRequest, layout: Boo
   claims.claim(0, FIRMWARE_END_GRA);
   claims.claim(kernel.startGra, kernel.endGra - kernel.startGra);
   if (initrd !== undefined) claims.claim(initrd.start, initrd.end - initrd.start);
+  if (request.reserved) claims.claim(request.reserved.gra, request.reserved.lenBytes);
 
   const tree = buildPseriesTree(request.machine);
   const { consoles, host } = request;
@@ -106,6 +109,7 @@ function enterWithFlattenedTree(view: HostView, request: BootRequest, layout: Bo
   completeForKernel(tree, rtasGra);
   const reserve = [{ gra: rtasGra, lenBytes: rtasAreaBytes(request.machine.cpus) }];
   if (initrd !== undefined) reserve.push({ gra: initrd.start, lenBytes: initrd.end - initrd.start });
+  if (request.reserved) reserve.push(request.reserved);
   const blob = flattenTree(tree, { reserve, bootCpuidPhys: 0 });
   if (treeGra + blob.length > request.machine.memoryBytes) {
     throw new PowervisorError(

@@ -113,7 +113,7 @@ export class Machine implements AsyncDisposable {
       mmio: logicalMmio(this.map),
       bridges: this.devices.bridges,
       log: { warn: (message) => this.warn(message) },
-      svm: this.secure.hypervisorSide(() => {}),
+      svm: this.secure.hypervisorSide((phase) => this.devices.transition(phase)),
     });
     this.hypervisor.register({
       token: H_OPEN_FIRMWARE,
@@ -260,6 +260,7 @@ export class Machine implements AsyncDisposable {
         flushes: Number(this.core.shared('translationFlushes')),
         decodedPageResets: Number(this.core.shared('decodedPageResets')),
       },
+      dmaPolicy: this.devices.dmaPolicy,
       devices: this.devices.describe(),
       unassignedAccesses: this.map.unassigned,
       ...this.secure.report(),
@@ -293,11 +294,19 @@ export class Machine implements AsyncDisposable {
     }
   }
 
+  /** Retired by all vCPUs. */
+  private instructions(): bigint {
+    return this.core.vcpus.reduce((sum, vcpu) => sum + vcpu.retired, 0n);
+  }
+
   private createDevices(configuration: CheckedConfiguration): Devices {
     const devices = new Devices({
       view: this.view,
       map: this.map,
       bridges: configuration.bridges ?? 1,
+      dmaPolicy: configuration.dmaPolicy,
+      now: () => ({ instructions: this.instructions(), guestSeconds: this.time.seconds }),
+      dmaSwitched: (event) => this.stream.emit({ category: 'device', ...event }),
       interrupts: (index) => ({
         pulse: (irq) => this.hypervisor.xics.sources.pulse(irq),
         setLevel: (irq, asserted) => this.hypervisor.xics.sources.setLevel(irq, asserted),
@@ -387,7 +396,7 @@ export class Machine implements AsyncDisposable {
     return new SecurePartition({
       memory: this.core.memory,
       vcpus: this.vcpus,
-      instructions: () => this.core.vcpus.reduce((sum, vcpu) => sum + vcpu.retired, 0n),
+      instructions: () => this.instructions(),
       hypervisor: () => this.hypervisor,
       ultravisor: configuration.ultravisor ?? true,
       pageBytes: configuration.securePageBytes ?? 0x10000,

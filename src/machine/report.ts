@@ -2,6 +2,7 @@
 
 import { EXIT, type ExitReason } from '../cpu/state/msr.ts';
 import type { DeviceDescription } from '../vmm/devices.ts';
+import type { DmaPolicy } from '../vmm/dma-policy.ts';
 import type { SecureReport } from './secure-partition.ts';
 import type { ClockMode } from './time.ts';
 
@@ -28,6 +29,7 @@ export interface MachineReport extends SecureReport {
   readonly rtas: Readonly<Record<string, number>>;
   readonly exits: Readonly<Record<string, number>>;
   readonly translations: { readonly flushes: number; readonly decodedPageResets: number };
+  readonly dmaPolicy: DmaPolicy;
   readonly devices: readonly DeviceDescription[];
   /** Accesses to guest real addresses where there is nothing. */
   readonly unassignedAccesses: number;
