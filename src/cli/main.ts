@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { cacheDirectory, GuestCache } from '../backends/node/guest-cache.ts';
 import { PowervisorError, UsageError } from '../util/errors.ts';
+import { addDevicesCommand } from './devices-command.ts';
 import { addDisasmCommand } from './disasm.ts';
 import { addGuestCommand } from './guest.ts';
 import { type CliHost, processHost, say } from './host.ts';
@@ -53,6 +54,7 @@ function buildProgram(host: CliHost, createMachine: CreateMachine, finish: (stat
       ...how,
     });
   addRunCommand(program, { host, createMachine, version, guests: (mirror) => cache({ mirror }) }, finish);
+  addDevicesCommand(program, host, finish);
   addGuestCommand(program, { host, guests: cache }, finish);
   addDisasmCommand(program, host, finish);
   return program;

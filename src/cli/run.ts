@@ -7,7 +7,9 @@ import type { GuestCache } from '../backends/node/guest-cache.ts';
 import type { ClockMode } from '../machine/time.ts';
 import type { ViolationPolicy } from '../memory/checked-host-view.ts';
 import { PowervisorError, UsageError } from '../util/errors.ts';
+import type { DmaPolicy } from '../vmm/dma-policy.ts';
 import { type DeviceOption, type DriveOption, openDevices, parseDevice, parseDrive } from './devices.ts';
+import { type DevicesReport, switchSummary } from './devices-command.ts';
 import { fileProblem, readInput, resolveGuestFile } from './guest-file.ts';
 import { type CliHost, type StopSignal, say, stopSignalNumber } from './host.ts';
 import { exitStatus, limits } from './limits.ts';
@@ -16,6 +18,7 @@ import { type NetOption, Networks, parseNet } from './networks.ts';
 import {
   parseClock,
   parseCpus,
+  parseDmaPolicy,
   parseMemory,
   parseSeed,
   parseTimeout,
@@ -41,6 +44,7 @@ export interface RunOptions {
   readonly net?: NetOption[];
   readonly pcap?: string;
   readonly seed?: number;
+  readonly dmaPolicy?: DmaPolicy;
   readonly ultravisor: boolean;
   readonly onViolation?: ViolationPolicy;
   readonly strict?: boolean;
@@ -76,8 +80,7 @@ export function addRunCommand(program: Command, context: RunContext, finish: (st
     .option('--device <name>', 'another device, NAME[,options]; "help" lists them; may be repeated', (text, before) => {
       const device = parseDevice(text);
       if (typeof device !== 'string') return [...((before as DeviceOption[] | undefined) ?? []), device];
-      context.host.stdout.write(device);
-      throw new CommanderError(exitStatus.poweredOff, 'powervisor.deviceHelp', '');
+      return helpInstead(context.host, device);
     })
     .option('--net <options>', netHelp, (text, before) => [
       ...((before as NetOption[] | undefined) ?? []),
@@ -89,6 +92,15 @@ export function addRunCommand(program: Command, context: RunContext, finish: (st
     .option('--report <file>', 'write how it went as JSON')
     .option('--trace <categories>', 'events to print on standard error as JSON, separated by commas', parseTrace)
     .option('--seed <n>', "seed of the guest's random numbers", parseSeed)
+    .option(
+      '--dma-policy <name>',
+      'when virtio devices turn to the DMA of the platform (default transition); "help" lists',
+      (text) => {
+        const policy = parseDmaPolicy(text);
+        if (typeof policy === 'string') return policy;
+        return helpInstead(context.host, ['Policies for --dma-policy NAME:', ...policy, ''].join('\n'));
+      },
+    )
     .option('--no-ultravisor', 'a machine whose guests cannot turn secure')
     .option(
       '--on-violation <policy>',
@@ -100,6 +112,12 @@ export function addRunCommand(program: Command, context: RunContext, finish: (st
     .option('--mirror <url>', 'Debian mirror for guests that are not in the cache yet')
     .addHelpText('after', runHelp)
     .action(async (options: RunOptions) => finish(await run(options, context)));
+}
+
+/** An option was asked for help: nothing runs. */
+function helpInstead(host: CliHost, text: string): never {
+  host.stdout.write(text);
+  throw new CommanderError(exitStatus.poweredOff, 'powervisor.optionHelp', '');
 }
 
 const netHelp =
@@ -127,6 +145,8 @@ export async function run(options: RunOptions, context: RunContext): Promise<num
     if (options.trace !== undefined) void printEvents(machine.events(), host);
     const end = judged(await runMachine(machine, options, host), machine, options, host);
     if (options.report !== undefined) await writeReport(options.report, context, end, machine.report());
+    const switched = switchSummary(machine.report() as DevicesReport);
+    if (switched !== undefined) say(host, switched);
     explain(end, host);
     return end.status;
   } catch (error) {
@@ -172,6 +192,7 @@ async function createMachine(options: RunOptions, context: RunContext, networks:
     clock,
     seed: options.seed,
     trace: options.trace,
+    ...(options.dmaPolicy && { dmaPolicy: options.dmaPolicy }),
     ultravisor: options.ultravisor,
     onViolation: options.onViolation,
     ...(devices.length > 0 && { devices }),
