@@ -3,9 +3,11 @@
 import type { BlockBackend } from '../backends/block-backend.ts';
 import type { EntropyBackend } from '../backends/entropy-backend.ts';
 import type { NetBackend } from '../backends/net/net-backend.ts';
+import type { ShareBackend } from '../backends/share-backend.ts';
 import type { DevicePorts } from '../device/ports.ts';
 import type { PciBus } from '../pci/function.ts';
 import type { DeviceKind } from '../virtio/core/device.ts';
+import { VirtioNineP } from '../virtio/devices/9p/device.ts';
 import { VirtioBalloon } from '../virtio/devices/balloon/device.ts';
 import { VirtioBlock, type VirtioBlockOptions } from '../virtio/devices/block/device.ts';
 import { VirtioConsole, type VirtioConsoleOptions } from '../virtio/devices/console/device.ts';
@@ -63,4 +65,9 @@ export function virtioBalloon(
     made(balloon);
     return onPci(() => balloon, transport)(bus, ports);
   };
+}
+
+/** A folder that the guest mounts by `tag`, 1 to 31 bytes. */
+export function virtioNineP(backend: ShareBackend, tag: string, transport: TransportOptions = {}): DeviceMaker {
+  return onPci(({ events }) => new VirtioNineP({ tag, backend, events }), transport);
 }
