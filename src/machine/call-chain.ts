@@ -5,6 +5,7 @@
 // executable page of the guest's (`resolve`); the rest is dropped, and stack pointers are not kept.
 
 import { MSR } from '../cpu/state/msr.ts';
+import type { CallFrame, FrameKind } from '../memory/access-cause.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import { type InspectedPage, inspect, type TranslationState } from '../mmu/inspect.ts';
 import type { SymbolTable } from '../symbols/symbol-table.ts';
@@ -17,24 +18,6 @@ export interface WalkRegisters {
   readonly lr: bigint;
   /** GPR 1. */
   readonly sp: bigint;
-  readonly pidr: bigint;
-}
-
-export type FrameKind =
-  /** Where the vCPU was. */
-  | 'here'
-  /** In the link register: the caller, if the function has not saved it (yet). */
-  | 'link'
-  | 'return'
-  /** Where an interrupt or system call found the kernel, or the process. */
-  | 'interrupted'
-  | 'process';
-
-export interface CallFrame {
-  readonly address: bigint;
-  readonly kind: FrameKind;
-  /** False for a link register of which nobody knows whether it still holds the caller. */
-  readonly certain: boolean;
 }
 
 const MAX_FRAMES = 48;
@@ -125,7 +108,7 @@ export function walk(registers: WalkRegisters, reader: GuestReader): CallFrame[]
 }
 
 /**
- * The frames that are addresses of code. With symbols, a link register that the function has saved already, and that is
+ * The frames that are addresses of code, with their names. With symbols, a link register that the function has saved already, and that is
  * no caller therefore, is dropped as well.
  */
 export function resolve(
@@ -136,14 +119,16 @@ export function resolve(
   const resolved: CallFrame[] = [];
   frames.forEach((frame, index) => {
     if (!reader.executable(frame.address)) return;
+    const symbol = symbols?.describe(frame.address);
+    const named = symbol === undefined ? frame : { ...frame, symbol };
     if (frame.kind !== 'link') {
-      resolved.push(frame);
+      resolved.push(named);
       return;
     }
     const saved = frames[index + 1];
     if (saved?.kind === 'return' && saved.address === frame.address) return;
     const held = linkHoldsCaller(frames[index - 1].address, frame.address, reader, symbols);
-    if (held !== false) resolved.push({ ...frame, certain: held === true });
+    if (held !== false) resolved.push({ ...named, certain: held === true });
   });
   return resolved;
 }

@@ -13,6 +13,8 @@ export interface MachineConfiguration {
   readonly kernel: Uint8Array;
   /** What messages call the kernel. */
   readonly kernelName?: string;
+  /** System.map or vmlinux of the kernel, for names in reports. Default: the kernel's own, unless it is stripped. */
+  readonly symbols?: Uint8Array;
   readonly initrd?: Uint8Array;
   /** Kernel command line. */
   readonly append?: string;

@@ -20,6 +20,7 @@ import { type CheckedConfiguration, checkConfiguration, type MachineConfiguratio
 import { GuestConsole, type MachineConsole } from './console.ts';
 import { DeviceSchedule } from './device-schedule.ts';
 import { EVENT_CATEGORIES, type EventCategory, EventStream, type MachineEvent } from './events.ts';
+import { GuestSymbols } from './guest-symbols.ts';
 import { logicalMmio } from './logical-mmio.ts';
 import { Pace } from './pace.ts';
 import { CONSOLE_UNIT, powerOn } from './power-on.ts';
@@ -38,6 +39,7 @@ const DEFAULT_BOOT_TIME_MS = Date.UTC(2026, 0, 1);
 export class Machine implements AsyncDisposable {
   private readonly host: MachineHost;
   private readonly image: KernelImage;
+  private readonly symbols: GuestSymbols;
   private readonly configuration: CheckedConfiguration;
   private readonly core: CpuCore;
   private readonly view: HostView;
@@ -79,6 +81,9 @@ export class Machine implements AsyncDisposable {
     this.configuration = configuration;
     this.host = host;
     this.image = image;
+    this.symbols = new GuestSymbols(configuration.kernel, configuration.symbols, () =>
+      this.warn('the symbols are not those of the kernel that runs, so reports have addresses only'),
+    );
     this.time = new MachineTime(configuration.clock ?? 'virtual', host);
     this.randomness = new RandomSource(configuration.seed ?? (this.time.mode === 'virtual' ? 1 : undefined), host);
     this.core = new CpuCore({ semantics, ramBytes: configuration.memoryBytes, cpus: configuration.cpus });
@@ -287,7 +292,7 @@ export class Machine implements AsyncDisposable {
         return;
       case EXIT.mmioRead:
       case EXIT.mmioWrite:
-        answerMmio(this.core.vcpus[id], this.map, reason === EXIT.mmioRead);
+        this.secure.guestMmio(vcpu, () => answerMmio(this.core.vcpus[id], this.map, reason === EXIT.mmioRead));
         return;
       default:
         this.end({ reason: 'error', message: `CPU ${id} stopped for an unknown reason (${reason})` });
@@ -395,6 +400,8 @@ export class Machine implements AsyncDisposable {
   private createSecurePartition(configuration: CheckedConfiguration): SecurePartition {
     return new SecurePartition({
       memory: this.core.memory,
+      core: this.core,
+      symbols: (reader) => this.symbols.fitting(reader),
       vcpus: this.vcpus,
       instructions: () => this.instructions(),
       hypervisor: () => this.hypervisor,

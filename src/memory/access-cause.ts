@@ -1,5 +1,5 @@
 // What the guest did that made the hypervisor or a device reach for memory: the part of a breach report that leads a
-// reader to the line of the guest's code. The machine, which sees the vCPUs, fills it in; nobody below it looks inside.
+// reader to the line of the guest's code. The machine, which sees the vCPUs, fills it in.
 
 export type FrameKind =
   /** Where the vCPU was. */
@@ -32,9 +32,13 @@ export interface CauseDescription {
   readonly chain: readonly CallFrame[];
 }
 
+/**
+ * A token that an access carries. It says nothing: what it stands for is with the machine, and the hypervisor and the
+ * devices, through whose hands it goes, must not learn where a secure guest was.
+ */
 export interface AccessCause {
-  /** Costs something: for reports. */
-  describe(): CauseDescription;
+  /** Tokens of a machine are numbered. */
+  readonly number: number;
 }
 
 /** The chain in one line, for comparing and for logs. */
