@@ -10,7 +10,7 @@ import { PowervisorError, UsageError } from '../util/errors.ts';
 import type { DmaPolicy } from '../vmm/dma-policy.ts';
 import { type DeviceOption, type DriveOption, openDevices, parseDevice, parseDrive } from './devices.ts';
 import { type DevicesReport, switchSummary } from './devices-command.ts';
-import { fileProblem, readInput, resolveGuestFile } from './guest-file.ts';
+import { fileProblem, readInput, resolveGuestFile, symbolsFile } from './guest-file.ts';
 import { type CliHost, type StopSignal, say, stopSignalNumber } from './host.ts';
 import { exitStatus, limits } from './limits.ts';
 import type { CreateMachine, RunnableMachine, RunOutcome } from './machine-port.ts';
@@ -25,6 +25,7 @@ import {
   parseTrace,
   parseViolationPolicy,
 } from './option-values.ts';
+import { sharingIn, sharingLines } from './sharing.ts';
 import { attachConsole } from './terminal-console.ts';
 import { violationLines, violationsIn } from './violations.ts';
 
@@ -48,6 +49,8 @@ export interface RunOptions {
   readonly ultravisor: boolean;
   readonly onViolation?: ViolationPolicy;
   readonly strict?: boolean;
+  readonly symbols?: string;
+  readonly sharing?: boolean;
   readonly consoleInput: boolean;
   readonly mirror?: string;
 }
@@ -108,6 +111,8 @@ export function addRunCommand(program: Command, context: RunContext, finish: (st
       parseViolationPolicy,
     )
     .option('--strict', 'exit status 4 if anybody touched secure memory')
+    .option('--symbols <file>', "System.map or vmlinux of the kernel, for names in reports; default: the kernel's own")
+    .option('--sharing', 'say at the end which memory the guest shared, and who used it')
     .option('--no-console-input', 'send nothing to the console of the guest')
     .option('--mirror <url>', 'Debian mirror for guests that are not in the cache yet')
     .addHelpText('after', runHelp)
@@ -160,7 +165,10 @@ export async function run(options: RunOptions, context: RunContext): Promise<num
 
 /** Says what touched secure memory; with --strict that decides the exit status. */
 function judged(end: RunEnd, machine: RunnableMachine, options: RunOptions, host: CliHost): RunEnd {
-  const violations = violationsIn(machine.report());
+  const report = machine.report();
+  const sharing = options.sharing ? sharingIn(report) : undefined;
+  if (sharing) for (const line of sharingLines(sharing)) say(host, line);
+  const violations = violationsIn(report);
   if (!violations || violations.count === 0) return end;
   for (const line of violationLines(violations)) say(host, line);
   return options.strict ? { ...end, status: exitStatus.violation } : end;
@@ -185,6 +193,7 @@ async function createMachine(options: RunOptions, context: RunContext, networks:
   return context.createMachine({
     kernel: await readInput(kernelPath, 'kernel'),
     kernelName: options.kernel,
+    symbols: await symbolsFile(options.symbols, options.kernel, cache),
     initrd: initrdPath === undefined ? undefined : await readInput(initrdPath, 'initrd'),
     append: options.append,
     memoryBytes: options.memory,

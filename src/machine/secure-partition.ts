@@ -5,6 +5,7 @@ import type { CpuCore } from '../cpu/interpreter/core.ts';
 import { MSR } from '../cpu/state/msr.ts';
 import type { Hypervisor } from '../hypervisor/hypervisor.ts';
 import type { VcpuPort } from '../hypervisor/vcpu-port.ts';
+import { chainText } from '../memory/access-cause.ts';
 import { CheckedHostView, type ViolationPolicy } from '../memory/checked-host-view.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import { type OwnedPageBytes, PageOwnership } from '../memory/ownership.ts';
@@ -203,8 +204,10 @@ export class SecurePartition {
 /** One line about a breach. */
 export function describe(violation: Violation | undefined): string {
   if (!violation) return 'secure memory was touched';
-  const { origin, direction, lenBytes, gra, pageState, madeBy } = violation;
-  return `${origin.name} (${origin.kind}) ${direction} of ${lenBytes} bytes at 0x${gra.toString(16)}: the page is ${pageState} since ${madeBy}`;
+  const { origin, direction, lenBytes, gra, pageState, madeBy, cause } = violation;
+  const what = `${origin.name} (${origin.kind}) ${direction} of ${lenBytes} bytes at 0x${gra.toString(16)}`;
+  const calls = cause && cause.chain.length > 0 ? `; ${chainText(cause.chain.slice(0, 4))}` : '';
+  return `${what}: the page is ${pageState} since ${madeBy}${calls}`;
 }
 
 /** The registers of a hypercall that the ultravisor makes: its own, and nothing of the guest's. */
