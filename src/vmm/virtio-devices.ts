@@ -4,6 +4,7 @@ import type { BlockBackend } from '../backends/block-backend.ts';
 import type { EntropyBackend } from '../backends/entropy-backend.ts';
 import type { NetBackend } from '../backends/net/net-backend.ts';
 import type { ShareBackend } from '../backends/share-backend.ts';
+import type { VsockBackend } from '../backends/vsock-backend.ts';
 import type { DevicePorts } from '../device/ports.ts';
 import type { PciBus } from '../pci/function.ts';
 import type { DeviceKind } from '../virtio/core/device.ts';
@@ -13,6 +14,8 @@ import { VirtioBlock, type VirtioBlockOptions } from '../virtio/devices/block/de
 import { VirtioConsole, type VirtioConsoleOptions } from '../virtio/devices/console/device.ts';
 import { VirtioNet, type VirtioNetOptions } from '../virtio/devices/net/device.ts';
 import { VirtioRng } from '../virtio/devices/rng/device.ts';
+import { VirtioScsi, type VirtioScsiOptions } from '../virtio/devices/scsi/device.ts';
+import { VirtioVsock } from '../virtio/devices/vsock/device.ts';
 import { VirtioPci, type VirtioPciOptions } from '../virtio/transport/virtio-pci.ts';
 import type { DeviceMaker } from './devices.ts';
 
@@ -33,6 +36,19 @@ export function virtioBlock(
   transport: TransportOptions = {},
 ): DeviceMaker {
   return onPci(({ events, log }) => new VirtioBlock({ ...options, backend, events, log }), transport);
+}
+
+/** `made` is handed the controller, through which units come and go. */
+export function virtioScsi(
+  options: Omit<VirtioScsiOptions, 'events' | 'log'>,
+  transport: TransportOptions = {},
+  made: (controller: VirtioScsi) => void = () => {},
+): DeviceMaker {
+  return onPci(({ events, log }) => {
+    const controller = new VirtioScsi({ ...options, events, log });
+    made(controller);
+    return controller;
+  }, transport);
 }
 
 export function virtioRng(entropy: EntropyBackend, transport: TransportOptions = {}): DeviceMaker {
@@ -70,4 +86,9 @@ export function virtioBalloon(
 /** A folder that the guest mounts by `tag`, 1 to 31 bytes. */
 export function virtioNineP(backend: ShareBackend, tag: string, transport: TransportOptions = {}): DeviceMaker {
   return onPci(({ events }) => new VirtioNineP({ tag, backend, events }), transport);
+}
+
+/** Stream sockets between guest and host; `guestCid` is the guest's number, 3 and up. */
+export function virtioVsock(backend: VsockBackend, guestCid?: number, transport: TransportOptions = {}): DeviceMaker {
+  return onPci(({ events }) => new VirtioVsock({ backend, events, guestCid }), transport);
 }
