@@ -37,6 +37,10 @@ export interface MachineConfiguration {
   readonly dmaPolicy?: DmaPolicy;
   /** False: no ultravisor, so that the guest cannot turn secure. Default true. */
   readonly ultravisor?: boolean;
+  /** The ultravisor's private key, which opens sealed images: RSA, PEM, without a passphrase. */
+  readonly ultravisorKey?: string;
+  /** UV_ESM refuses images that are not sealed. */
+  readonly requireSealed?: boolean;
   /** What becomes of accesses to secure memory. Default `block`. */
   readonly onViolation?: ViolationPolicy;
   /** Size of the pages in which the guest counts and shares memory: 65536 (default), or 4096 for a 4K-page kernel. */

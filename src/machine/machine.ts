@@ -14,6 +14,7 @@ import { logicalAddress } from '../hypervisor/logical-address.ts';
 import type { PartitionPort } from '../hypervisor/vcpu-port.ts';
 import { LSI_IRQ_FIRST, MSI_IRQ_COUNT, MSI_IRQ_FIRST, VIO_IRQ_FIRST } from '../hypervisor/xics/irq-map.ts';
 import type { HostView } from '../memory/host-view.ts';
+import type { Sealing } from '../ultravisor/esm/verify.ts';
 import { UsageError } from '../util/errors.ts';
 import { Devices } from '../vmm/devices.ts';
 import { type CheckedConfiguration, checkConfiguration, type MachineConfiguration } from './configuration.ts';
@@ -27,6 +28,7 @@ import { CONSOLE_UNIT, powerOn } from './power-on.ts';
 import { RandomSource } from './random-source.ts';
 import { type MachineReport, namedExits, type RunOutcome } from './report.ts';
 import { Scheduler } from './scheduler.ts';
+import { sealingOf } from './sealing.ts';
 import { SecurePartition } from './secure-partition.ts';
 import { MachineTime, TICKS_PER_MS, TIMEBASE_HZ } from './time.ts';
 import { connectTrace } from './trace.ts';
@@ -74,10 +76,10 @@ export class Machine implements AsyncDisposable {
   static async create(configuration: MachineConfiguration, host: MachineHost): Promise<Machine> {
     const checked = checkConfiguration(configuration);
     const image = await openKernel(configuration.kernel, configuration.kernelName ?? 'the kernel', host.decompress);
-    return new Machine(checked, image, host);
+    return new Machine(checked, image, host, await sealingOf(checked, host));
   }
 
-  private constructor(configuration: CheckedConfiguration, image: KernelImage, host: MachineHost) {
+  private constructor(configuration: CheckedConfiguration, image: KernelImage, host: MachineHost, sealing: Sealing) {
     this.configuration = configuration;
     this.host = host;
     this.image = image;
@@ -96,7 +98,7 @@ export class Machine implements AsyncDisposable {
       preferNext: (id: number) => this.scheduler.preferNext(id),
     };
     this.vcpus = this.core.vcpus.map(({ id }) => new VcpuAdapter(this.core, id, vcpuHost));
-    this.secure = this.createSecurePartition(configuration);
+    this.secure = this.createSecurePartition(configuration, sealing);
     this.view = this.secure.view;
     this.schedule = new DeviceSchedule(this.time, () => {
       this.scheduler?.rescheduled();
@@ -156,6 +158,7 @@ export class Machine implements AsyncDisposable {
       schedule: this.schedule,
       scheduler: this.scheduler,
       stopped: () => this.outcome !== undefined || this.stopRequested,
+      held: () => this.secure.verification,
       betweenTurns: () => {
         if (this.rebootRequested) this.reboot();
       },
@@ -289,6 +292,7 @@ export class Machine implements AsyncDisposable {
         return;
       case EXIT.ucall:
         if (this.secure.guestUcall(vcpu) === 'no-ultravisor') this.refusedSecurity = true;
+        if (this.secure.verification) this.scheduler.rescheduled();
         return;
       case EXIT.mmioRead:
       case EXIT.mmioWrite:
@@ -397,7 +401,7 @@ export class Machine implements AsyncDisposable {
     this.refusedSecurity = false;
   }
 
-  private createSecurePartition(configuration: CheckedConfiguration): SecurePartition {
+  private createSecurePartition(configuration: CheckedConfiguration, sealing: Sealing): SecurePartition {
     return new SecurePartition({
       memory: this.core.memory,
       core: this.core,
@@ -408,6 +412,7 @@ export class Machine implements AsyncDisposable {
       ultravisor: configuration.ultravisor ?? true,
       pageBytes: configuration.securePageBytes ?? 0x10000,
       policy: configuration.onViolation,
+      sealing,
       random: () => this.randomness.next(),
       setProcessTable: (baseGra, sizeLog2) => {
         this.core.setShared('processTable', BigInt(baseGra));
