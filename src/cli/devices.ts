@@ -64,6 +64,8 @@ const MADE_OTHERWISE: Readonly<Record<string, string | undefined>> = {
   'virtio-blk': ' Disks are made by --drive.',
   'virtio-scsi': ' SCSI disks and their controllers are made by --drive if=scsi.',
   'virtio-net': ' Network cards are made by --net.',
+  'virtio-9p': ' Shared folders are made by --share.',
+  'virtio-vsock': ' It is made by --vsock.',
 };
 
 export interface DeviceOption {
@@ -126,7 +128,8 @@ function deviceHelp(): string {
     `  ${'virtio-blk'.padEnd(16)} disks, which are made by --drive`,
     `  ${'virtio-scsi'.padEnd(16)} controllers of disks, which are made by --drive if=scsi`,
     `  ${'virtio-net'.padEnd(16)} network cards, which are made by --net`,
-    'Not there yet: virtio-9p, virtio-vsock.',
+    `  ${'virtio-9p'.padEnd(16)} folders of this machine, which are made by --share`,
+    `  ${'virtio-vsock'.padEnd(16)} sockets between guest and this machine, which are made by --vsock`,
     '',
   ].join('\n');
 }

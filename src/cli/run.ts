@@ -26,6 +26,7 @@ import {
   parseTrace,
   parseViolationPolicy,
 } from './option-values.ts';
+import { openShares, parseShare, parseVsock, type ShareOption, type VsockOption } from './shares.ts';
 import { sharingIn, sharingLines } from './sharing.ts';
 import { attachConsole } from './terminal-console.ts';
 import { violationLines, violationsIn } from './violations.ts';
@@ -44,6 +45,8 @@ export interface RunOptions {
   readonly drive?: DriveOption[];
   readonly device?: DeviceOption[];
   readonly net?: NetOption[];
+  readonly share?: ShareOption[];
+  readonly vsock?: VsockOption;
   readonly pcap?: string;
   readonly seed?: number;
   readonly dmaPolicy?: DmaPolicy;
@@ -90,6 +93,18 @@ export function addRunCommand(program: Command, context: RunContext, finish: (st
       ...((before as NetOption[] | undefined) ?? []),
       parseNet(text),
     ])
+    .option('--share <options>', 'folder for the guest: tag=T,path=P[,readonly]; may be repeated', (text, before) => [
+      ...((before as ShareOption[] | undefined) ?? []),
+      parseShare(text),
+    ])
+    .option(
+      '--vsock <path>',
+      'sockets: port N of this machine is PATH_N; to the guest: connect to PATH, write CONNECT N',
+      (text, before) => {
+        if (before !== undefined) throw new UsageError('BAD_OPTION', '--vsock is given twice; a machine has one.');
+        return parseVsock(text);
+      },
+    )
     .option('--pcap <file>', 'write what passes the network cards to a file for tcpdump and others')
     .option('--clock <mode>', 'virtual: time from instructions, repeatable; host: the time of this machine', parseClock)
     .option('--timeout <seconds>', 'stop after so many seconds of this machine, with exit status 124', parseTimeout)
@@ -130,7 +145,7 @@ const netHelp =
   'network card: user[,hostfwd=tcp:ADDR:PORT-ADDR:PORT][,dns=ADDR], stream,PATH|HOST:PORT[,server], or none; may be repeated';
 
 const runHelp = `
-The clock is "host" when the console is a terminal or there is a network, and "virtual" otherwise.
+The clock is "host" when the console is a terminal or there is a network or --vsock, and "virtual" otherwise.
 On a terminal, Ctrl-A x leaves and Ctrl-A h shows help.
 
 An access of a device or of the hypervisor to secure memory is always reported. "block", the default, gives it
@@ -186,11 +201,12 @@ async function createMachine(options: RunOptions, context: RunContext, networks:
   const kernelPath = await resolveGuestFile(options.kernel, 'kernel', cache);
   const initrdPath = options.initrd === undefined ? undefined : await resolveGuestFile(options.initrd, 'initrd', cache);
   const interactive = host.stdin.isTTY === true && host.stdout.isTTY === true;
-  const clock = options.clock ?? (interactive || networks.any ? 'host' : 'virtual');
+  const clock = options.clock ?? (interactive || networks.any || options.vsock ? 'host' : 'virtual');
   // As the machine chooses its own randomness: repeatable unless it runs on the clock of the host.
   const seed = options.seed ?? (clock === 'virtual' ? 1 : undefined);
   const others = await openDevices(options.drive ?? [], options.device ?? [], { seed });
-  const devices = [...others, ...networks.requests(clock)];
+  const shares = await openShares(options.share ?? [], options.vsock);
+  const devices = [...others, ...shares, ...networks.requests(clock)];
   return context.createMachine({
     kernel: await readInput(kernelPath, 'kernel'),
     kernelName: options.kernel,
