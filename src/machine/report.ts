@@ -45,6 +45,7 @@ const exitNames: Readonly<Record<ExitReason, string>> = {
   [EXIT.timer]: 'timer',
   [EXIT.yield]: 'yield',
   [EXIT.checkstop]: 'checkstop',
+  [EXIT.absentPage]: 'absent-page',
 };
 
 /** Counts by the name of the exit reason. */
