@@ -4,7 +4,7 @@ import type { Violation } from '../memory/violations.ts';
 import { violationLines, violationsIn } from './violations.ts';
 
 const breach = (name: string, times: number, more: Partial<Violation> = {}): Violation => ({
-  origin: { kind: 'device', name, queue: 1, descriptor: 7, use: 'buffer', busAddress: 0x12340 } as Violation['origin'],
+  origin: { kind: 'device', name, queue: 1, descriptor: 7, use: 'buffer', address: '0x12340' } as Violation['origin'],
   direction: 'write',
   gra: 0x12340,
   lenBytes: 512,
@@ -29,15 +29,16 @@ const cause: CauseDescription = {
 };
 
 it('says who, where and since when, once for what is alike', () => {
+  const blk = { kind: 'device', name: 'blk0', queue: 1, descriptor: 7, use: 'buffer' };
   const records = [
-    breach('blk0', 3, { cause, later: false }),
+    breach('blk0', 3, { cause, later: false, origin: { ...blk, address: '0x800000000012340' } as Violation['origin'] }),
     breach('blk0', 2, { cause, later: false, gra: 0x20000, pageGra: 0x20000 }),
     breach('net0', 1, { cause, later: true }),
     breach('rng0', 1, { origin: { kind: 'hcall', name: 'H_PUT_TERM_CHAR' } }),
   ];
   expect(violationLines({ count: 7, unrecorded: 3, policy: 'block', records })).toEqual([
     '7 accesses to secure memory, blocked:',
-    '  device blk0 queue 1 descriptor 7, buffer: write of 512 bytes at 0x12340, a page secure since UV_ESM, instruction 99; 5 times in 2 pages',
+    '  device blk0 queue 1 descriptor 7, buffer: write of 512 bytes at 0x12340 (bus address 0x800000000012340), a page secure since UV_ESM, instruction 99; 5 times in 2 pages',
     '    by CPU 2 (mmio): vp_notify+0x10/0x40 < 0xc000000000000200? < idle+0x0/0x8 (interrupted)',
     '  device net0 queue 1 descriptor 7, buffer: write of 512 bytes at 0x12340, a page secure since UV_ESM, instruction 99',
     '    asked for earlier by CPU 2 (mmio): vp_notify+0x10/0x40 < 0xc000000000000200? < idle+0x0/0x8 (interrupted)',

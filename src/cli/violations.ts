@@ -41,7 +41,7 @@ interface DevicePlace {
   readonly queue?: number;
   readonly descriptor?: number;
   readonly use?: string;
-  readonly busAddress?: number;
+  readonly address?: string;
 }
 
 function grouped(records: readonly Violation[]): Map<string, Violation[]> {
@@ -60,12 +60,12 @@ function grouped(records: readonly Violation[]): Map<string, Violation[]> {
 
 function groupLines(group: readonly Violation[]): string[] {
   const { origin, direction, gra, lenBytes, pageState, madeBy, instructions, cause, later } = group[0];
-  const { queue = -1, descriptor = -1, use, busAddress } = origin as DevicePlace;
+  const { queue = -1, descriptor = -1, use, address } = origin as DevicePlace;
   const times = group.reduce((sum, each) => sum + each.times, 0);
   const pages = new Set(group.map(({ pageGra }) => pageGra)).size;
   const what = use === undefined || use === 'queue' ? '' : `, ${use}`;
   const place = `${queue >= 0 ? ` queue ${queue}` : ''}${descriptor >= 0 ? ` descriptor ${descriptor}` : ''}${what}`;
-  const bus = busAddress !== undefined && busAddress !== gra ? ` (bus address ${hex(busAddress)})` : '';
+  const bus = address !== undefined && address !== hex(gra) ? ` (bus address ${address})` : '';
   const repeated = times > 1 ? `; ${times} times${pages > 1 ? ` in ${pages} pages` : ''}` : '';
   const first =
     `  ${origin.kind} ${origin.name}${place}: ${direction} of ${lenBytes} bytes at ${hex(gra)}${bus}, ` +

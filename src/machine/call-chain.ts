@@ -33,6 +33,7 @@ const REGS_AT: readonly (readonly [marker: bigint, regs: bigint])[] = [
 const REGS_NIP = 256n;
 const REGS_MSR = 264n;
 const REGS_LR = 288n;
+const KERNEL_BASE = 0xc000_0000_0000_0000n;
 const STD_R0_16_R1 = 0xf8010010;
 /** A function longer than this is not searched for its prologue. */
 const MAX_PROLOGUE_BYTES = 0x10000;
@@ -61,6 +62,10 @@ export class GuestReader {
     if (gra === undefined) return undefined;
     const value = this.memory.loadU32BE(gra);
     return this.little ? swap32(value) : value;
+  }
+  /** Where the kernel has been linked what it reaches at `ea`: early code runs with translation off. */
+  linked(ea: bigint): bigint {
+    return this.state.relocation ? ea : ea | KERNEL_BASE;
   }
   executable(ea: bigint): boolean {
     return (ea & 3n) === 0n && inspect(this.memory, this.state, ea)?.execute === true;
@@ -119,7 +124,7 @@ export function resolve(
   const resolved: CallFrame[] = [];
   frames.forEach((frame, index) => {
     if (!reader.executable(frame.address)) return;
-    const symbol = symbols?.describe(frame.address);
+    const symbol = symbols?.describe(reader.linked(frame.address));
     const named = symbol === undefined ? frame : { ...frame, symbol };
     if (frame.kind !== 'link') {
       resolved.push(named);
@@ -140,7 +145,7 @@ function linkHoldsCaller(
   reader: GuestReader,
   symbols: SymbolTable | undefined,
 ): boolean | undefined {
-  const place = symbols?.lookup(here);
+  const place = symbols?.lookup(reader.linked(here));
   if (!symbols || !place?.code) return undefined;
   const start = here - BigInt(place.offset);
   // It has called somebody, hence has saved its own caller.

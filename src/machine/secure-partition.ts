@@ -10,6 +10,8 @@ import { CheckedHostView, type ViolationPolicy } from '../memory/checked-host-vi
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import { type OwnedPageBytes, PageOwnership } from '../memory/ownership.ts';
 import { type Violation, ViolationLog } from '../memory/violations.ts';
+import { busAddressText } from '../pci/bus-address.ts';
+import type { DeviceOrigin } from '../pci/dma-space.ts';
 import type { SymbolTable } from '../symbols/symbol-table.ts';
 import { LPID, UV } from '../ultravisor/calls.ts';
 import type { Sealing } from '../ultravisor/esm/verify.ts';
@@ -71,7 +73,7 @@ export class SecurePartition {
     this.options = options;
     const { memory, vcpus, instructions, policy, random, event } = options;
     const ownership = new PageOwnership(memory.sizeBytes, options.pageBytes);
-    this.log.onNew = options.violation;
+    this.log.onNew = (violation) => options.violation(forReport(violation));
     this.witness = new Witness(options.core, ownership, instructions, options.symbols ?? (() => undefined));
     this.view = new CheckedHostView({
       memory,
@@ -187,7 +189,7 @@ export class SecurePartition {
         count: this.log.count,
         unrecorded: this.log.unrecorded,
         policy: this.options.policy,
-        records: this.log.all(),
+        records: this.log.all().map(forReport),
       },
       sharing: this.witness.report(),
     };
@@ -199,6 +201,13 @@ export class SecurePartition {
     this.options.hypervisor().hcall(frame);
     return Number(BigInt.asIntN(64, frame.gpr(3)));
   }
+}
+
+/** With the address that a device used as text, `address`: it is a bus address, folded (pci/bus-address.ts). */
+function forReport(violation: Violation): Violation {
+  const { busAddress, ...origin } = violation.origin as Partial<DeviceOrigin>;
+  if (busAddress === undefined) return violation;
+  return { ...violation, origin: { ...origin, address: busAddressText(busAddress) } as unknown as DeviceOrigin };
 }
 
 /** One line about a breach. */
