@@ -15,6 +15,7 @@ import type { CreateMachine } from './machine-port.ts';
 import { cliProgressFor } from './progress.ts';
 import { createRealMachine } from './real-machine.ts';
 import { addRunCommand } from './run.ts';
+import { addSealCommand } from './seal.ts';
 import { addSharingCommand } from './sharing.ts';
 
 /** Runs the command with the arguments after the program's name and returns its exit status. Never rejects. */
@@ -57,6 +58,7 @@ function buildProgram(host: CliHost, createMachine: CreateMachine, finish: (stat
   addRunCommand(program, { host, createMachine, version, guests: (mirror) => cache({ mirror }) }, finish);
   addDevicesCommand(program, host, finish);
   addGuestCommand(program, { host, guests: cache }, finish);
+  addSealCommand(program, { host, guests: () => cache({}) }, finish);
   addSharingCommand(program, host, finish);
   addDisasmCommand(program, host, finish);
   return program;

@@ -14,6 +14,7 @@ import { type DriveOption, parseDrive } from './drives.ts';
 import { fileProblem, readInput, resolveGuestFile, symbolsFile } from './guest-file.ts';
 import { type CliHost, type StopSignal, say, stopSignalNumber } from './host.ts';
 import { exitStatus, limits } from './limits.ts';
+import { ultravisorKey } from './machine-key.ts';
 import type { CreateMachine, RunnableMachine, RunOutcome } from './machine-port.ts';
 import { type NetOption, Networks, parseNet } from './networks.ts';
 import {
@@ -26,6 +27,7 @@ import {
   parseTrace,
   parseViolationPolicy,
 } from './option-values.ts';
+import { refusalLines } from './refusals.ts';
 import { openShares, parseShare, parseVsock, type ShareOption, type VsockOption } from './shares.ts';
 import { sharingIn, sharingLines } from './sharing.ts';
 import { attachConsole } from './terminal-console.ts';
@@ -51,6 +53,8 @@ export interface RunOptions {
   readonly seed?: number;
   readonly dmaPolicy?: DmaPolicy;
   readonly ultravisor: boolean;
+  readonly uvKey?: string;
+  readonly requireSealed?: boolean;
   readonly onViolation?: ViolationPolicy;
   readonly strict?: boolean;
   readonly symbols?: string;
@@ -122,6 +126,11 @@ export function addRunCommand(program: Command, context: RunContext, finish: (st
     )
     .option('--no-ultravisor', 'a machine whose guests cannot turn secure')
     .option(
+      '--uv-key <file>',
+      'private key of the ultravisor, a PEM file; by default that of "powervisor seal keys --machine"',
+    )
+    .option('--require-sealed', 'only sealed images may turn secure')
+    .option(
       '--on-violation <policy>',
       'what to do when somebody touches secure memory: report, block or stop',
       parseViolationPolicy,
@@ -184,6 +193,7 @@ function judged(end: RunEnd, machine: RunnableMachine, options: RunOptions, host
   const report = machine.report();
   const sharing = options.sharing ? sharingIn(report) : undefined;
   if (sharing) for (const line of sharingLines(sharing)) say(host, line);
+  for (const line of refusalLines(report)) say(host, line);
   const violations = violationsIn(report);
   if (!violations || violations.count === 0) return end;
   for (const line of violationLines(violations)) say(host, line);
@@ -220,6 +230,8 @@ async function createMachine(options: RunOptions, context: RunContext, networks:
     trace: options.trace,
     ...(options.dmaPolicy && { dmaPolicy: options.dmaPolicy }),
     ultravisor: options.ultravisor,
+    ultravisorKey: await ultravisorKey(options.uvKey, host.environment),
+    requireSealed: options.requireSealed,
     onViolation: options.onViolation,
     ...(devices.length > 0 && { devices }),
     ...(devices.some(({ bridge }) => bridge === 1) && { bridges: 2 }),
