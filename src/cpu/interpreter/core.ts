@@ -19,6 +19,7 @@ import {
   memoryPages,
   PAGE_INFO_BASE,
   PAGE_INFO_INDEX_MASK,
+  PRESENCE_BASE,
   RAM_BASE,
   SAVED_STATE_STRIDE,
   SAVED_STATES_BASE,
@@ -38,6 +39,7 @@ interface Exports {
   dropRegions(decodedPage: number): void;
   contextChanged(): void;
   flushAll(): void;
+  forgetMarked(): void;
   enterInterrupt(vector: number, srr0: bigint, cause: number): void;
 }
 
@@ -187,6 +189,25 @@ export class CpuCore implements RamWriteObserver {
   /** Forgets all translations, after something outside changed what they depend on. */
   flushTranslations(): void {
     this.exports.flushAll();
+  }
+
+  /**
+   * Sets the presence byte (`presence`, or 0) of the 4 KiB pages in `[gra, gra + lenBytes)`. Takes effect on translations
+   * that are in use with `forgetMarkedTranslations`.
+   */
+  markPages(gra: number, lenBytes: number, mark: number): void {
+    this.bytes.fill(mark, PRESENCE_BASE + gra / 4096, PRESENCE_BASE + (gra + lenBytes) / 4096);
+  }
+  /** True if all of the 4 KiB pages in `[gra, gra + lenBytes)` carry `mark`. */
+  pagesMarked(gra: number, lenBytes: number, mark: number): boolean {
+    for (let at = gra; at < gra + lenBytes; at += 4096) {
+      if (this.bytes[PRESENCE_BASE + at / 4096] !== mark) return false;
+    }
+    return true;
+  }
+  /** Forgets the translations to pages whose presence byte is not 0. */
+  forgetMarkedTranslations(): void {
+    this.exports.forgetMarked();
   }
 
   ramWritten(gra: number, lenBytes: number): void {

@@ -11,6 +11,7 @@
 // second handler that looks at the MSR. Which set a page is decoded for is part of its key.
 
 import { decodedPageFor, dropRegions } from '../../mmu/code-pages.ts';
+import { FAULT_EXIT, forgetMarked, requirePresent } from '../../mmu/presence.ts';
 import { ACCESS, translate } from '../../mmu/radix.ts';
 import { CONTEXT_LOCKED, contextChanged, contextFor, fetchEntryOffset, flushAll, pageOf } from '../../mmu/tlb.ts';
 import { assert } from '../../util/errors.ts';
@@ -123,6 +124,7 @@ export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpret
   module.exportFunction('contextChanged', runtime.ref(contextChanged));
 
   module.exportFunction('flushAll', runtime.ref(flushAll));
+  module.exportFunction('forgetMarked', runtime.ref(forgetMarked));
   module.exportFunction('enterInterrupt', runtime.ref(enterInterrupt));
   // For compiled regions, which are modules of their own.
   module.exportTable('table');
@@ -212,7 +214,12 @@ function defineControl(module: ModuleBuilder, parts: InterpreterParts, rt: Runti
   const fetchSlow = runtimeFunction('fetchSlow', ['i64'], 'i32', (fn) => {
     const ea = fn.param64(0);
     const ra = fn.call('i64', rt.ref(translate), [ea, fn.i32(ACCESS.fetch)]);
+    const ask = () => {
+      set64(fn, 'nia', ea);
+      fn.return(fn.i32(0));
+    };
     fn.if(ra.ltS(0n), () => {
+      fn.if(get32(fn, 'fault').eq(FAULT_EXIT), ask);
       fn.callVoid(rt.ref(enterInterrupt), [get32(fn, 'fault'), ea, get32(fn, 'faultSrr1')]);
       fn.return(fn.i32(0));
     });
@@ -221,6 +228,7 @@ function defineControl(module: ModuleBuilder, parts: InterpreterParts, rt: Runti
       fn.callVoid(rt.ref(enterInterrupt), [fn.i32(VECTOR.machineCheck), ea, fn.i32(0)]);
       fn.return(fn.i32(0));
     });
+    requirePresent(fn, rt, ra, ask);
     const msr = get64(fn, 'msr');
     const mode = msr.and(MSR.LE).wrap().or(msr.shrU(62).and(2n).wrap());
     const source = ra.wrap().and(-4096).add(RAM_BASE);
@@ -282,7 +290,7 @@ function defineControl(module: ModuleBuilder, parts: InterpreterParts, rt: Runti
   module.define(parts.leave, (fn) => {
     const ip = fn.param32(0);
     const fault = get32(fn, 'fault');
-    fn.if(fault.eq(1), () => {
+    fn.if(fault.eq(FAULT_EXIT), () => {
       // The host is asked; the instruction will be executed again and is counted then.
       set64(fn, 'nia', addressOf(fn, pageEa, ip));
       set32(fn, 'budget', get32(fn, 'budget').add(1));
@@ -325,7 +333,11 @@ function defineSlots(
   module.define(endHandler, (fn) => {
     const next = (fn.getGlobal(parts.pageEa) as I64).add(4096);
     const ip = fn.call('i32', parts.goTo, [next]);
-    fn.if(ip.eqz(), () => fn.return(fn.i32(0)));
+    fn.if(ip.eqz(), () => {
+      // Nothing was executed, and nothing has happened to the guest either.
+      fn.if(get32(fn, 'exitReason').eq(EXIT.absentPage), () => set32(fn, 'budget', get32(fn, 'budget').add(1)));
+      fn.return(fn.i32(0));
+    });
     fn.return(fn.callIndirect('i32', parts.handlerType, fn.load32(ip), [ip, fn.load32(ip, 4)]));
   });
 }
