@@ -1,5 +1,7 @@
 // What a machine needs of the place it runs in. Node and the browser each fill it (backends).
 
+import type { SealCrypto } from './seal-crypto.ts';
+
 export interface MachineHost {
   /** Milliseconds from an arbitrary start, never going back. */
   monotonicMs(): number;
@@ -12,6 +14,8 @@ export interface MachineHost {
   randomBytes(count: number): Uint8Array;
   /** Hex SHA-256 of the chunks one after the other. */
   sha256(chunks: readonly Uint8Array[]): Promise<string>;
+  /** Undefined where there is none, as on a web page that is not in a secure context. */
+  readonly sealCrypto: SealCrypto | undefined;
   /** Unpacks a compressed kernel. Rejects with a reason if it lacks the format or the data is damaged. */
   decompress(format: string, bytes: Uint8Array): Promise<Uint8Array>;
 }

@@ -13,6 +13,7 @@ function type(...pieces: string[]) {
 it.each<[string, string[], string, string[]]>([
   ['all but the escape key', ['ls\r\x03\x04\x1b[A\xff'], 'ls\r\x03\x04\x1b[A\xff', []],
   ['one Ctrl-A for two', ['a\x01\x01b'], 'a\x01b', []],
+  ['a look at the devices', ['a\x01db'], 'ab', ['devices']],
   ['a quit, and nothing after it', ['a\x01xrm'], 'a', ['quit']],
   ['help, and what follows', ['\x01hls'], 'ls', ['help']],
   ['help for an unknown key', ['\x01zls'], 'ls', ['help']],

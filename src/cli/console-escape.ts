@@ -2,14 +2,22 @@
 
 export const escapeHelp = [
   'Ctrl-A x        stop the machine and leave',
+  'Ctrl-A d        show the devices and how they reach memory',
   'Ctrl-A h        this help',
   'Ctrl-A Ctrl-A   send one Ctrl-A to the guest',
 ].join('\n');
 
-export type ConsoleCommand = 'quit' | 'help';
+export type ConsoleCommand = 'quit' | 'devices' | 'help';
 
 const ctrlA = 0x01;
-const commands: Readonly<Record<string, ConsoleCommand>> = { x: 'quit', X: 'quit', h: 'help', '?': 'help' };
+const commands: Readonly<Record<string, ConsoleCommand>> = {
+  x: 'quit',
+  X: 'quit',
+  d: 'devices',
+  D: 'devices',
+  h: 'help',
+  '?': 'help',
+};
 
 export interface ConsoleTyping {
   readonly send: Uint8Array;

@@ -6,7 +6,8 @@ import { FakeMachine, fakeHost } from '../../tests/support/fake-host.ts';
 import { TestMemory } from '../../tests/support/virtio-memory.ts';
 import { AddressMap } from '../device/address-map.ts';
 import { Devices } from '../vmm/devices.ts';
-import { type DeviceOption, openDevices, parseDevice, parseDrive } from './devices.ts';
+import { type DeviceOption, openDevices, parseDevice } from './devices.ts';
+import { parseDrive } from './drives.ts';
 import { main } from './main.ts';
 
 let directory: string;
@@ -64,10 +65,23 @@ describe('devices', () => {
     ]);
   });
 
+  it('put SCSI disks on controllers', async () => {
+    const scsi = `file=${disk},readonly,if=scsi`;
+    const list = [scsi, `${scsi},controller=1,slot=9,queues=2`, `${scsi},lun=3`, `${scsi},target=1,lun=7`, scsi];
+    const described = await plug([...list, `${scsi},controller=1,target=0,lun=1`], []);
+    expect(described.map(({ kind, place }) => `${kind} ${place}`)).toEqual(['virtio-scsi 0:0', 'virtio-scsi 0:9']);
+    await expect(plug([scsi, `${scsi},slot=3`], [])).rejects.toThrow(
+      '--drive gives slot to a disk that is not the first of SCSI controller 0',
+    );
+    const twice = [`${scsi},target=2`, `${scsi},target=2`];
+    await expect(plug(twice, [])).rejects.toThrow('two disks at target 2, lun 0 of SCSI controller 0');
+  });
+
   it.each([
     ['readonly', '--drive needs file='],
     ['file=x,readonly,snapshot', '--drive takes readonly or snapshot, not both'],
-    ['file=x,if=scsi', '--drive if=scsi is not there yet'],
+    ['file=x,lun=1', '--drive takes lun with if=scsi only'],
+    [`file=x,if=scsi,serial=${'1'.repeat(37)}`, '--drive takes a serial of at most 36 bytes'],
     ['file=x,serial=123456789012345678901', '--drive takes a serial of at most 20 bytes'],
     ['file=x,transitional,platform', '--drive takes transitional or platform, not both'],
   ])('cannot be: --drive %s', (text, message) => {
@@ -104,7 +118,7 @@ describe('powervisor run', () => {
     const list = await run(['--device', 'help']);
     expect(list.status).toBe(0);
     expect(list.host.output()).toContain('virtio-console');
-    expect(list.host.output()).toContain('Not there yet: virtio-scsi');
+    expect(list.host.output()).toContain('made by --drive if=scsi');
     const one = await run(['--device', 'virtio-balloon,help']);
     expect(one.host.output()).toContain('target=SIZE');
   });

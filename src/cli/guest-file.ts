@@ -19,6 +19,21 @@ export async function resolveGuestFile(value: string, role: GuestRole, cache: Gu
   return guest.files[role]!.path;
 }
 
+/**
+ * The bytes of what `--symbols` means: a path, `guest:NAME` for the System.map of a named guest, or if nothing is said
+ * that of the named guest that is the kernel. Undefined if there is none, and then the kernel's own symbols do.
+ */
+export async function symbolsFile(
+  value: string | undefined,
+  kernel: string,
+  cache: GuestCache,
+): Promise<Uint8Array | undefined> {
+  if (value !== undefined) return readInput(await resolveGuestFile(value, 'systemMap', cache), 'file of symbols');
+  if (!kernel.startsWith(guestPrefix)) return undefined;
+  if (!cache.definition(kernel.slice(guestPrefix.length)).roles.includes('systemMap')) return undefined;
+  return readInput(await resolveGuestFile(kernel, 'systemMap', cache), 'file of symbols');
+}
+
 /** The bytes of a file; `what` says in a message what it was to be. */
 export async function readInput(path: string, what: string): Promise<Uint8Array> {
   try {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { cacheDirectory, GuestCache } from '../backends/node/guest-cache.ts';
 import { PowervisorError, UsageError } from '../util/errors.ts';
+import { addDevicesCommand } from './devices-command.ts';
 import { addDisasmCommand } from './disasm.ts';
 import { addGuestCommand } from './guest.ts';
 import { type CliHost, processHost, say } from './host.ts';
@@ -14,6 +15,8 @@ import type { CreateMachine } from './machine-port.ts';
 import { cliProgressFor } from './progress.ts';
 import { createRealMachine } from './real-machine.ts';
 import { addRunCommand } from './run.ts';
+import { addSealCommand } from './seal.ts';
+import { addSharingCommand } from './sharing.ts';
 
 /** Runs the command with the arguments after the program's name and returns its exit status. Never rejects. */
 export async function main(
@@ -53,7 +56,10 @@ function buildProgram(host: CliHost, createMachine: CreateMachine, finish: (stat
       ...how,
     });
   addRunCommand(program, { host, createMachine, version, guests: (mirror) => cache({ mirror }) }, finish);
+  addDevicesCommand(program, host, finish);
   addGuestCommand(program, { host, guests: cache }, finish);
+  addSealCommand(program, { host, guests: () => cache({}) }, finish);
+  addSharingCommand(program, host, finish);
   addDisasmCommand(program, host, finish);
   return program;
 }

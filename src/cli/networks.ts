@@ -14,9 +14,9 @@ import { PowervisorError, UsageError } from '../util/errors.ts';
 import { MAX_NET_PAIRS } from '../virtio/devices/net/config.ts';
 import type { DeviceRequest } from '../vmm/devices.ts';
 import { virtioNet } from '../vmm/virtio-devices.ts';
-import { checkTransport, placeOf, TRANSPORT_ROWS, transportOf } from './devices.ts';
 import { fileProblem } from './guest-file.ts';
 import { type GivenOption, type OptionRow, optionValue, parseOptionList } from './option-list.ts';
+import { checkTransport, placeOf, TRANSPORT_ROWS, transportOf } from './transport-options.ts';
 
 const CARD_ROWS: readonly OptionRow[] = [
   { name: 'mac', takes: { kind: 'text' }, help: 'hardware address, such as 52:54:00:12:34:56' },

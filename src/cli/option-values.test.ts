@@ -4,6 +4,7 @@ import {
   parseAddress,
   parseClock,
   parseCpus,
+  parseDmaPolicy,
   parseJobs,
   parseMemory,
   parseSeed,
@@ -61,6 +62,7 @@ it('takes the values it names', () => {
   expect(parseTrace('hcall, dma')).toEqual(['hcall', 'dma']);
   expect(parseAddress('--start')('0xc000000000000000')).toBe(0xc000_0000_0000_0000n);
   expect(parseJobs('4')).toBe(4);
+  expect(parseDmaPolicy('quirk')).toBe('quirk');
 });
 
 it.each<[string, (text: string) => unknown, string[]]>([
@@ -68,6 +70,7 @@ it.each<[string, (text: string) => unknown, string[]]>([
   ['--timeout', parseTimeout, ['0', '-1', 'soon', '', '1e3', '0.0', '99999999']],
   ['--seed', parseSeed, ['-1', '4294967296', '1.5', 'x', '']],
   ['--clock', parseClock, ['', 'wall', 'Host']],
+  ['--dma-policy', parseDmaPolicy, ['', 'Transition', 'toString', 'none']],
   ['--trace', parseTrace, ['', 'a,,b', 'A', '1']],
   ['--start', parseAddress('--start'), ['', 'main', '-4', '0x']],
   ['--jobs', parseJobs, ['0', '-1', 'all', '5000']],

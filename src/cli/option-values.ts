@@ -4,6 +4,7 @@
 import type { ClockMode } from '../machine/time.ts';
 import { VIOLATION_POLICIES, type ViolationPolicy } from '../memory/checked-host-view.ts';
 import { UsageError } from '../util/errors.ts';
+import { DMA_POLICIES, type DmaPolicy, isDmaPolicy } from '../vmm/dma-policy.ts';
 import { limits, mebibyte } from './limits.ts';
 
 const sizeUnits: Record<string, number> = { '': 1, K: 1024, M: mebibyte, G: 1024 * mebibyte };
@@ -51,6 +52,13 @@ export function parseViolationPolicy(text: string): ViolationPolicy {
   const policy = VIOLATION_POLICIES.find((name) => name === text);
   if (policy) return policy;
   throw usage(`--on-violation is ${VIOLATION_POLICIES.join(' or ')}, not "${text}".`);
+}
+
+/** A policy; a string array is the help that was asked for instead. */
+export function parseDmaPolicy(text: string): DmaPolicy | readonly string[] {
+  if (isDmaPolicy(text)) return text;
+  if (text === 'help') return Object.entries(DMA_POLICIES).map(([name, help]) => `  ${name.padEnd(12)} ${help}`);
+  throw usage(`--dma-policy is ${Object.keys(DMA_POLICIES).join(' or ')}, not "${text}"; "help" explains them.`);
 }
 
 /** Category names separated by commas. Which there are, the machine knows. */

@@ -68,6 +68,17 @@ describe('the machine', () => {
     expect(machine.timeoutMs).toBe(1500);
   });
 
+  it('has the DMA policy that is named, and explains them', async () => {
+    expect((await run([])).machine.configuration.dmaPolicy).toBeUndefined();
+    expect((await run(['--dma-policy', 'creation'])).machine.configuration.dmaPolicy).toBe('creation');
+    const help = await run(['--dma-policy', 'help']);
+    expect(help.status).toBe(0);
+    expect(help.host.output()).toMatch(/transition .*default[\s\S]*creation[\s\S]*quirk[\s\S]*window[\s\S]*legacy/);
+    const wrong = await run(['--dma-policy', 'later']);
+    expect(wrong.status).toBe(2);
+    expect(wrong.host.errors()).toContain('--dma-policy is transition or creation or quirk or window or legacy');
+  });
+
   it('runs on the clock of the host when the console is a terminal', async () => {
     expect((await run([], powerOff, fakeHost({ terminal: true }))).machine.configuration.clock).toBe('host');
   });

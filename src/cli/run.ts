@@ -7,21 +7,29 @@ import type { GuestCache } from '../backends/node/guest-cache.ts';
 import type { ClockMode } from '../machine/time.ts';
 import type { ViolationPolicy } from '../memory/checked-host-view.ts';
 import { PowervisorError, UsageError } from '../util/errors.ts';
-import { type DeviceOption, type DriveOption, openDevices, parseDevice, parseDrive } from './devices.ts';
-import { fileProblem, readInput, resolveGuestFile } from './guest-file.ts';
+import type { DmaPolicy } from '../vmm/dma-policy.ts';
+import { type DeviceOption, openDevices, parseDevice } from './devices.ts';
+import { type DevicesReport, switchSummary } from './devices-command.ts';
+import { type DriveOption, parseDrive } from './drives.ts';
+import { fileProblem, readInput, resolveGuestFile, symbolsFile } from './guest-file.ts';
 import { type CliHost, type StopSignal, say, stopSignalNumber } from './host.ts';
 import { exitStatus, limits } from './limits.ts';
+import { ultravisorKey } from './machine-key.ts';
 import type { CreateMachine, RunnableMachine, RunOutcome } from './machine-port.ts';
 import { type NetOption, Networks, parseNet } from './networks.ts';
 import {
   parseClock,
   parseCpus,
+  parseDmaPolicy,
   parseMemory,
   parseSeed,
   parseTimeout,
   parseTrace,
   parseViolationPolicy,
 } from './option-values.ts';
+import { refusalLines } from './refusals.ts';
+import { openShares, parseShare, parseVsock, type ShareOption, type VsockOption } from './shares.ts';
+import { sharingIn, sharingLines } from './sharing.ts';
 import { attachConsole } from './terminal-console.ts';
 import { violationLines, violationsIn } from './violations.ts';
 
@@ -39,11 +47,19 @@ export interface RunOptions {
   readonly drive?: DriveOption[];
   readonly device?: DeviceOption[];
   readonly net?: NetOption[];
+  readonly share?: ShareOption[];
+  readonly vsock?: VsockOption;
   readonly pcap?: string;
   readonly seed?: number;
+  readonly dmaPolicy?: DmaPolicy;
   readonly ultravisor: boolean;
+  readonly compiler: boolean;
+  readonly uvKey?: string;
+  readonly requireSealed?: boolean;
   readonly onViolation?: ViolationPolicy;
   readonly strict?: boolean;
+  readonly symbols?: string;
+  readonly sharing?: boolean;
   readonly consoleInput: boolean;
   readonly mirror?: string;
 }
@@ -76,37 +92,71 @@ export function addRunCommand(program: Command, context: RunContext, finish: (st
     .option('--device <name>', 'another device, NAME[,options]; "help" lists them; may be repeated', (text, before) => {
       const device = parseDevice(text);
       if (typeof device !== 'string') return [...((before as DeviceOption[] | undefined) ?? []), device];
-      context.host.stdout.write(device);
-      throw new CommanderError(exitStatus.poweredOff, 'powervisor.deviceHelp', '');
+      return helpInstead(context.host, device);
     })
     .option('--net <options>', netHelp, (text, before) => [
       ...((before as NetOption[] | undefined) ?? []),
       parseNet(text),
     ])
+    .option('--share <options>', 'folder for the guest: tag=T,path=P[,readonly]; may be repeated', (text, before) => [
+      ...((before as ShareOption[] | undefined) ?? []),
+      parseShare(text),
+    ])
+    .option(
+      '--vsock <path>',
+      'sockets: port N of this machine is PATH_N; to the guest: connect to PATH, write CONNECT N',
+      (text, before) => {
+        if (before !== undefined) throw new UsageError('BAD_OPTION', '--vsock is given twice; a machine has one.');
+        return parseVsock(text);
+      },
+    )
     .option('--pcap <file>', 'write what passes the network cards to a file for tcpdump and others')
     .option('--clock <mode>', 'virtual: time from instructions, repeatable; host: the time of this machine', parseClock)
     .option('--timeout <seconds>', 'stop after so many seconds of this machine, with exit status 124', parseTimeout)
     .option('--report <file>', 'write how it went as JSON')
     .option('--trace <categories>', 'events to print on standard error as JSON, separated by commas', parseTrace)
     .option('--seed <n>', "seed of the guest's random numbers", parseSeed)
+    .option(
+      '--dma-policy <name>',
+      'when virtio devices turn to the DMA of the platform (default transition); "help" lists',
+      (text) => {
+        const policy = parseDmaPolicy(text);
+        if (typeof policy === 'string') return policy;
+        return helpInstead(context.host, ['Policies for --dma-policy NAME:', ...policy, ''].join('\n'));
+      },
+    )
+    .option('--no-compiler', 'interpret everything: slower, and otherwise the same')
     .option('--no-ultravisor', 'a machine whose guests cannot turn secure')
+    .option(
+      '--uv-key <file>',
+      'private key of the ultravisor, a PEM file; by default that of "powervisor seal keys --machine"',
+    )
+    .option('--require-sealed', 'only sealed images may turn secure')
     .option(
       '--on-violation <policy>',
       'what to do when somebody touches secure memory: report, block or stop',
       parseViolationPolicy,
     )
     .option('--strict', 'exit status 4 if anybody touched secure memory')
+    .option('--symbols <file>', "System.map or vmlinux of the kernel, for names in reports; default: the kernel's own")
+    .option('--sharing', 'say at the end which memory the guest shared, and who used it')
     .option('--no-console-input', 'send nothing to the console of the guest')
     .option('--mirror <url>', 'Debian mirror for guests that are not in the cache yet')
     .addHelpText('after', runHelp)
     .action(async (options: RunOptions) => finish(await run(options, context)));
 }
 
+/** An option was asked for help: nothing runs. */
+function helpInstead(host: CliHost, text: string): never {
+  host.stdout.write(text);
+  throw new CommanderError(exitStatus.poweredOff, 'powervisor.optionHelp', '');
+}
+
 const netHelp =
   'network card: user[,hostfwd=tcp:ADDR:PORT-ADDR:PORT][,dns=ADDR], stream,PATH|HOST:PORT[,server], or none; may be repeated';
 
 const runHelp = `
-The clock is "host" when the console is a terminal or there is a network, and "virtual" otherwise.
+The clock is "host" when the console is a terminal or there is a network or --vsock, and "virtual" otherwise.
 On a terminal, Ctrl-A x leaves and Ctrl-A h shows help.
 
 An access of a device or of the hypervisor to secure memory is always reported. "block", the default, gives it
@@ -127,6 +177,8 @@ export async function run(options: RunOptions, context: RunContext): Promise<num
     if (options.trace !== undefined) void printEvents(machine.events(), host);
     const end = judged(await runMachine(machine, options, host), machine, options, host);
     if (options.report !== undefined) await writeReport(options.report, context, end, machine.report());
+    const switched = switchSummary(machine.report() as DevicesReport);
+    if (switched !== undefined) say(host, switched);
     explain(end, host);
     return end.status;
   } catch (error) {
@@ -140,7 +192,11 @@ export async function run(options: RunOptions, context: RunContext): Promise<num
 
 /** Says what touched secure memory; with --strict that decides the exit status. */
 function judged(end: RunEnd, machine: RunnableMachine, options: RunOptions, host: CliHost): RunEnd {
-  const violations = violationsIn(machine.report());
+  const report = machine.report();
+  const sharing = options.sharing ? sharingIn(report) : undefined;
+  if (sharing) for (const line of sharingLines(sharing)) say(host, line);
+  for (const line of refusalLines(report)) say(host, line);
+  const violations = violationsIn(report);
   if (!violations || violations.count === 0) return end;
   for (const line of violationLines(violations)) say(host, line);
   return options.strict ? { ...end, status: exitStatus.violation } : end;
@@ -157,14 +213,16 @@ async function createMachine(options: RunOptions, context: RunContext, networks:
   const kernelPath = await resolveGuestFile(options.kernel, 'kernel', cache);
   const initrdPath = options.initrd === undefined ? undefined : await resolveGuestFile(options.initrd, 'initrd', cache);
   const interactive = host.stdin.isTTY === true && host.stdout.isTTY === true;
-  const clock = options.clock ?? (interactive || networks.any ? 'host' : 'virtual');
+  const clock = options.clock ?? (interactive || networks.any || options.vsock ? 'host' : 'virtual');
   // As the machine chooses its own randomness: repeatable unless it runs on the clock of the host.
   const seed = options.seed ?? (clock === 'virtual' ? 1 : undefined);
   const others = await openDevices(options.drive ?? [], options.device ?? [], { seed });
-  const devices = [...others, ...networks.requests(clock)];
+  const shares = await openShares(options.share ?? [], options.vsock);
+  const devices = [...others, ...shares, ...networks.requests(clock)];
   return context.createMachine({
     kernel: await readInput(kernelPath, 'kernel'),
     kernelName: options.kernel,
+    symbols: await symbolsFile(options.symbols, options.kernel, cache),
     initrd: initrdPath === undefined ? undefined : await readInput(initrdPath, 'initrd'),
     append: options.append,
     memoryBytes: options.memory,
@@ -172,7 +230,11 @@ async function createMachine(options: RunOptions, context: RunContext, networks:
     clock,
     seed: options.seed,
     trace: options.trace,
+    ...(options.dmaPolicy && { dmaPolicy: options.dmaPolicy }),
     ultravisor: options.ultravisor,
+    compiler: options.compiler,
+    ultravisorKey: await ultravisorKey(options.uvKey, host.environment),
+    requireSealed: options.requireSealed,
     onViolation: options.onViolation,
     ...(devices.length > 0 && { devices }),
     ...(devices.some(({ bridge }) => bridge === 1) && { bridges: 2 }),

@@ -2,6 +2,7 @@
 // however the process ends. From a pipe: bytes as they come; the end of the input does not end the guest.
 
 import { ConsoleEscape, escapeHelp } from './console-escape.ts';
+import { type DevicesReport, deviceLines } from './devices-command.ts';
 import { type CliHost, say } from './host.ts';
 import type { RunnableMachine } from './machine-port.ts';
 
@@ -44,7 +45,7 @@ function attachInput(host: CliHost, machine: RunnableMachine, onQuit: () => void
     queue.add(send);
     for (const command of commands) {
       if (command === 'quit') onQuit();
-      else host.stderr.write(`\n${escapeHelp}\n`);
+      else host.stderr.write(`\n${command === 'devices' ? devicesText(machine) : escapeHelp}\n`);
     }
   };
   // A standard input that cannot be read is one that has ended.
@@ -64,6 +65,10 @@ function attachInput(host: CliHost, machine: RunnableMachine, onQuit: () => void
     restore();
     forgetExit();
   };
+}
+
+function devicesText(machine: RunnableMachine): string {
+  return deviceLines(machine.report() as DevicesReport).join('\n');
 }
 
 const retryMs = 10;

@@ -4,7 +4,7 @@
 //   0x4000     stub of the client interface
 //   0x10000    client's stack, growing down from its end
 //   0x400000   kernel, unless it has addresses of its own
-//   behind it  initial RAM disk; then, without Open Firmware, RTAS and the flattened tree, which an Open Firmware client
+//   behind it  initial RAM disk; the ESM blob, if the kernel's file carries one; then, without Open Firmware, RTAS and the flattened tree, which an Open Firmware client
 //              places itself. Each stands at a multiple of 64 KiB
 //
 // The stub lies outside the vectors, and in memory that the kernel overwrites only after its last call of Open
@@ -33,6 +33,8 @@ const WORKING_BYTES = 2 * 1024 * 1024;
 export interface BootLayout {
   readonly kernel: LoadedKernel;
   readonly initrd: { readonly start: number; readonly end: number } | undefined;
+  /** The blob that the kernel's file carries. */
+  readonly esmBlob: { readonly start: number; readonly end: number } | undefined;
   /** Room for RTAS and, behind it, for the tree, if the firmware places them. */
   readonly rtasGra: number;
   readonly treeGra: number;
@@ -72,10 +74,19 @@ export function planLayout(memoryBytes: number, image: KernelImage, initrdBytes:
       `The initrd of ${describe(initrdBytes)} does not fit below 4 GiB, where firmware can name it. Use a smaller one.`,
     );
   }
-  const rtasGra = alignUp(initrdEnd);
+  const blobBytes = image.esmBlob?.length ?? 0;
+  const blobStart = alignUp(initrdEnd);
+  if (blobStart + blobBytes + WORKING_BYTES > memoryBytes) {
+    throw new PowervisorError(
+      'KERNEL_TOO_LARGE',
+      `The ESM blob of ${image.what} does not fit behind the initrd. Give the machine more memory.`,
+    );
+  }
+  const rtasGra = alignUp(blobStart + blobBytes);
   return {
     kernel,
     initrd: initrdBytes === 0 ? undefined : { start: initrdStart, end: initrdEnd },
+    esmBlob: blobBytes === 0 ? undefined : { start: blobStart, end: blobStart + blobBytes },
     rtasGra,
     treeGra: rtasGra + RTAS_ROOM_BYTES,
   };

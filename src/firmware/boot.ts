@@ -21,6 +21,7 @@ import type { DeviceTree } from './device-tree.ts';
 import { flattenTree } from './fdt.ts';
 import { type KernelImage, loadKernel } from './kernel-image.ts';
 import { MemoryClaims } from './memory-claims.ts';
+import { cells } from './property.ts';
 import { buildPseriesTree, completeForKernel, type MachineDescription } from './pseries-tree.ts';
 import { clientInterfaceStub } from './stubs.ts';
 
@@ -32,6 +33,8 @@ export interface BootRequest {
   readonly machine: Omit<MachineDescription, 'initrd'>;
   readonly kernel: KernelImage;
   readonly initrd?: Uint8Array;
+  /** Memory that is nobody's to place anything in; the device tree says what it is for. */
+  readonly reserved?: { readonly gra: number; readonly lenBytes: number };
   /** Terminals by unit address of their vty, for the client interface. */
   readonly consoles: ReadonlyMap<number, ConsolePort>;
   readonly host: FirmwareHost;
@@ -61,6 +64,9 @@ export function prepareBoot(view: HostView, request: BootRequest): BootState {
   if (layout.initrd !== undefined && request.initrd !== undefined) {
     view.write(layout.initrd.start, request.initrd, { kind: 'loader', name: 'initrd' });
   }
+  if (layout.esmBlob && kernel.esmBlob) {
+    view.write(layout.esmBlob.start, kernel.esmBlob, { kind: 'loader', name: 'ESM blob' });
+  }
   return request.protocol === 'open-firmware'
     ? enterWithOpenFirmware(view, request, layout)
     : enterWithFlattenedTree(view, request, layout);
@@ -71,13 +77,16 @@ function enterWithOpenFirmware(view: HostView, request: BootRequest, layout: Boo
   view.write(CLIENT_INTERFACE_GRA, clientInterfaceStub(), origin);
   view.fill(STACK_POINTER_GRA, FIRMWARE_END_GRA - STACK_POINTER_GRA, 0, origin); // ends the chain of stack frames
 
-  const { kernel, initrd } = layout;
+  const { kernel, initrd, esmBlob } = layout;
   const claims = new MemoryClaims(request.machine.memoryBytes, FIRMWARE_MEMORY_LIMIT);
   claims.claim(0, FIRMWARE_END_GRA);
   claims.claim(kernel.startGra, kernel.endGra - kernel.startGra);
   if (initrd !== undefined) claims.claim(initrd.start, initrd.end - initrd.start);
+  if (esmBlob !== undefined) claims.claim(esmBlob.start, esmBlob.end - esmBlob.start);
+  if (request.reserved) claims.claim(request.reserved.gra, request.reserved.lenBytes);
 
   const tree = buildPseriesTree(request.machine);
+  nameBlob(tree, layout);
   const { consoles, host } = request;
   return {
     entryGra: kernel.entryGra,
@@ -94,8 +103,16 @@ function enterWithOpenFirmware(view: HostView, request: BootRequest, layout: Boo
   };
 }
 
+/** As Linux's zImage wrapper says where the blob is; prom_init hands it on to the ultravisor. */
+function nameBlob(tree: DeviceTree, { esmBlob }: BootLayout): void {
+  const chosen = tree.find('/chosen');
+  if (!esmBlob || !chosen) return;
+  chosen.set('linux,esm-blob-start', cells(esmBlob.start));
+  chosen.set('linux,esm-blob-end', cells(esmBlob.end));
+}
+
 function enterWithFlattenedTree(view: HostView, request: BootRequest, layout: BootLayout): BootState {
-  const { kernel, initrd, rtasGra, treeGra } = layout;
+  const { kernel, initrd, esmBlob, rtasGra, treeGra } = layout;
   if (request.kernel.needsOpenFirmware) {
     throw new PowervisorError(
       'KERNEL_NOT_BOOTABLE',
@@ -104,8 +121,11 @@ function enterWithFlattenedTree(view: HostView, request: BootRequest, layout: Bo
   }
   const tree = buildPseriesTree({ ...request.machine, ...(initrd && { initrd }) });
   completeForKernel(tree, rtasGra);
+  nameBlob(tree, layout);
   const reserve = [{ gra: rtasGra, lenBytes: rtasAreaBytes(request.machine.cpus) }];
   if (initrd !== undefined) reserve.push({ gra: initrd.start, lenBytes: initrd.end - initrd.start });
+  if (esmBlob !== undefined) reserve.push({ gra: esmBlob.start, lenBytes: esmBlob.end - esmBlob.start });
+  if (request.reserved) reserve.push(request.reserved);
   const blob = flattenTree(tree, { reserve, bootCpuidPhys: 0 });
   if (treeGra + blob.length > request.machine.memoryBytes) {
     throw new PowervisorError(

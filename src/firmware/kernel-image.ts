@@ -6,6 +6,7 @@ import type { HostView } from '../memory/host-view.ts';
 import { PowervisorError } from '../util/errors.ts';
 import { type CompressionFormat, compressionOf, type Decompress } from './compression.ts';
 import { type ElfFile, EM_PPC, EM_PPC64, ET_DYN, ET_EXEC, isElf, parseElf } from './elf.ts';
+import { ESM_BLOB_SECTION, findElfSection } from './elf-section.ts';
 
 export interface KernelSegment {
   /** Relative to the load address if the image is relocatable, else a guest real address. */
@@ -26,6 +27,8 @@ export interface KernelImage {
   readonly entry: number;
   /** At least one, in ascending order of address. */
   readonly segments: readonly KernelSegment[];
+  /** The ESM blob that the file carries (section `.kernel:esm_blob`). */
+  readonly esmBlob?: Uint8Array;
 }
 
 export interface LoadedKernel {
@@ -73,7 +76,8 @@ export function parseKernel(bytes: Uint8Array, what: string): KernelImage {
   const image = elf.is64 ? kernel64(elf, what) : client32(elf, what);
   const inSegment = image.segments.some((s) => image.entry >= s.address && image.entry < s.address + s.memoryBytes);
   if (!inSegment) throw notBootable(what, `its entry point 0x${elf.entry.toString(16)} is in no LOAD segment`);
-  return image;
+  const esmBlob = findElfSection(bytes, ESM_BLOB_SECTION);
+  return esmBlob && esmBlob.length > 0 ? { ...image, esmBlob } : image;
 }
 
 /** Copies the image to memory, at `baseGra` if it is relocatable. The caller has made sure that it fits. */

@@ -4,7 +4,7 @@
 // translation (`ibm,pft-size`, `slb-size`, segment sizes), XIVE, NVRAM, and /hypervisor, which would make Linux look
 // for KVM. The PCI host bridge adds its own nodes through `addNodes`.
 
-import { rtasAreaBytes } from '../hypervisor/rtas/layout.ts';
+import { rtasAreaBytes, rtasStub } from '../hypervisor/rtas/layout.ts';
 import { assert } from '../util/errors.ts';
 import { CPU_VERSION_ISA_3_00, fullVector5, PLATFORM_SUPPORT } from './cas.ts';
 import { type DeviceNode, DeviceTree } from './device-tree.ts';
@@ -272,6 +272,8 @@ function addRtas(tree: DeviceTree, machine: MachineDescription): void {
   const rtas = tree.root.add('rtas', {
     'ibm,hypertas-functions': textList(machine.hypertas),
     'rtas-size': cells(rtasAreaBytes(machine.cpus)),
+    // The part that is code, and that an ultravisor measures.
+    'slof,rtas-size': cells(rtasStub().length),
     ...machine.rtasProperties,
   });
   for (const { name, token } of machine.rtasServices) {

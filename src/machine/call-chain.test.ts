@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { MSR } from '../cpu/state/msr.ts';
+import type { CallFrame } from '../memory/access-cause.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { SymbolTable } from '../symbols/symbol-table.ts';
-import { type CallFrame, GuestReader, resolve, walk } from './call-chain.ts';
+import { GuestReader, resolve, walk } from './call-chain.ts';
 
 const RAM_BYTES = 2 ** 20;
 /** Two pages of the kernel: code at 0, a stack at 64 KiB. */
@@ -48,7 +49,7 @@ class Guest {
     this.put(callerOffset + 16, from);
   }
   walk(nia: bigint, lr: bigint, spOffset: number, symbols?: SymbolTable) {
-    const registers = { msr: MSR.SF | MSR.LE, nia, lr, sp: STACK + BigInt(spOffset), pidr: 0n };
+    const registers = { msr: MSR.SF | MSR.LE, nia, lr, sp: STACK + BigInt(spOffset) };
     return resolve(walk(registers, this.reader), this.reader, symbols);
   }
 }
@@ -83,7 +84,12 @@ describe('call chain', () => {
     ]);
     const symbols = table(['leaf', 0xf0n], ['next', 0x200n], ['end', 0x8000n]);
     // A function that has saved nothing.
-    expect(guest.walk(here, link, 0x100, symbols)[1]).toEqual({ address: link, kind: 'link', certain: true });
+    expect(guest.walk(here, link, 0x100, symbols)[1]).toEqual({
+      address: link,
+      kind: 'link',
+      certain: true,
+      symbol: 'next+0x1e00/0x7e00',
+    });
     // One that has saved its caller.
     guest.code(0xf4, STD_R0);
     expect(addresses(guest.walk(here, link, 0x100, symbols))).toEqual([0x100n, 0x1000n]);
@@ -132,7 +138,7 @@ describe('call chain', () => {
     expect(guest.walk(CODE, CODE + 4n, 0x100).length).toBeLessThanOrEqual(48);
     guest.put(0x100, 0x4141_4141_4141_4141n);
     expect(addresses(guest.walk(CODE, CODE + 4n, 0x100))).toEqual([0n, 4n]);
-    const registers = { msr: MSR.SF | MSR.PR, nia: CODE, lr: CODE, sp: STACK, pidr: 0n };
+    const registers = { msr: MSR.SF | MSR.PR, nia: CODE, lr: CODE, sp: STACK };
     expect(walk(registers, guest.reader)).toEqual([{ address: CODE, kind: 'process', certain: true }]);
   });
 });

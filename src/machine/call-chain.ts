@@ -5,6 +5,7 @@
 // executable page of the guest's (`resolve`); the rest is dropped, and stack pointers are not kept.
 
 import { MSR } from '../cpu/state/msr.ts';
+import type { CallFrame, FrameKind } from '../memory/access-cause.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import { type InspectedPage, inspect, type TranslationState } from '../mmu/inspect.ts';
 import type { SymbolTable } from '../symbols/symbol-table.ts';
@@ -17,24 +18,6 @@ export interface WalkRegisters {
   readonly lr: bigint;
   /** GPR 1. */
   readonly sp: bigint;
-  readonly pidr: bigint;
-}
-
-export type FrameKind =
-  /** Where the vCPU was. */
-  | 'here'
-  /** In the link register: the caller, if the function has not saved it (yet). */
-  | 'link'
-  | 'return'
-  /** Where an interrupt or system call found the kernel, or the process. */
-  | 'interrupted'
-  | 'process';
-
-export interface CallFrame {
-  readonly address: bigint;
-  readonly kind: FrameKind;
-  /** False for a link register of which nobody knows whether it still holds the caller. */
-  readonly certain: boolean;
 }
 
 const MAX_FRAMES = 48;
@@ -50,6 +33,7 @@ const REGS_AT: readonly (readonly [marker: bigint, regs: bigint])[] = [
 const REGS_NIP = 256n;
 const REGS_MSR = 264n;
 const REGS_LR = 288n;
+const KERNEL_BASE = 0xc000_0000_0000_0000n;
 const STD_R0_16_R1 = 0xf8010010;
 /** A function longer than this is not searched for its prologue. */
 const MAX_PROLOGUE_BYTES = 0x10000;
@@ -78,6 +62,10 @@ export class GuestReader {
     if (gra === undefined) return undefined;
     const value = this.memory.loadU32BE(gra);
     return this.little ? swap32(value) : value;
+  }
+  /** Where the kernel has been linked what it reaches at `ea`: early code runs with translation off. */
+  linked(ea: bigint): bigint {
+    return this.state.relocation ? ea : ea | KERNEL_BASE;
   }
   executable(ea: bigint): boolean {
     return (ea & 3n) === 0n && inspect(this.memory, this.state, ea)?.execute === true;
@@ -125,7 +113,7 @@ export function walk(registers: WalkRegisters, reader: GuestReader): CallFrame[]
 }
 
 /**
- * The frames that are addresses of code. With symbols, a link register that the function has saved already, and that is
+ * The frames that are addresses of code, with their names. With symbols, a link register that the function has saved already, and that is
  * no caller therefore, is dropped as well.
  */
 export function resolve(
@@ -136,14 +124,16 @@ export function resolve(
   const resolved: CallFrame[] = [];
   frames.forEach((frame, index) => {
     if (!reader.executable(frame.address)) return;
+    const symbol = symbols?.describe(reader.linked(frame.address));
+    const named = symbol === undefined ? frame : { ...frame, symbol };
     if (frame.kind !== 'link') {
-      resolved.push(frame);
+      resolved.push(named);
       return;
     }
     const saved = frames[index + 1];
     if (saved?.kind === 'return' && saved.address === frame.address) return;
     const held = linkHoldsCaller(frames[index - 1].address, frame.address, reader, symbols);
-    if (held !== false) resolved.push({ ...frame, certain: held === true });
+    if (held !== false) resolved.push({ ...named, certain: held === true });
   });
   return resolved;
 }
@@ -155,7 +145,7 @@ function linkHoldsCaller(
   reader: GuestReader,
   symbols: SymbolTable | undefined,
 ): boolean | undefined {
-  const place = symbols?.lookup(here);
+  const place = symbols?.lookup(reader.linked(here));
   if (!symbols || !place?.code) return undefined;
   const start = here - BigInt(place.offset);
   // It has called somebody, hence has saved its own caller.

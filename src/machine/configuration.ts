@@ -5,6 +5,7 @@ import type { BootProtocol } from '../firmware/boot.ts';
 import { VIOLATION_POLICIES, type ViolationPolicy } from '../memory/checked-host-view.ts';
 import { UsageError } from '../util/errors.ts';
 import type { DeviceRequest } from '../vmm/devices.ts';
+import { DMA_POLICIES, type DmaPolicy, isDmaPolicy } from '../vmm/dma-policy.ts';
 import type { ClockMode } from './time.ts';
 
 export interface MachineConfiguration {
@@ -12,6 +13,8 @@ export interface MachineConfiguration {
   readonly kernel: Uint8Array;
   /** What messages call the kernel. */
   readonly kernelName?: string;
+  /** System.map or vmlinux of the kernel, for names in reports. Default: the kernel's own, unless it is stripped. */
+  readonly symbols?: Uint8Array;
   readonly initrd?: Uint8Array;
   /** Kernel command line. */
   readonly append?: string;
@@ -30,12 +33,20 @@ export interface MachineConfiguration {
   readonly devices?: readonly DeviceRequest[];
   /** PCI host bridges, 1 or 2. Default 1. */
   readonly bridges?: number;
+  /** When virtio devices go through the platform's translation: see DMA_POLICIES. Default `transition`. */
+  readonly dmaPolicy?: DmaPolicy;
   /** False: no ultravisor, so that the guest cannot turn secure. Default true. */
   readonly ultravisor?: boolean;
+  /** The ultravisor's private key, which opens sealed images: RSA, PEM, without a passphrase. */
+  readonly ultravisorKey?: string;
+  /** UV_ESM refuses images that are not sealed. */
+  readonly requireSealed?: boolean;
   /** What becomes of accesses to secure memory. Default `block`. */
   readonly onViolation?: ViolationPolicy;
   /** Size of the pages in which the guest counts and shares memory: 65536 (default), or 4096 for a 4K-page kernel. */
   readonly securePageBytes?: 0x10000 | 0x1000;
+  /** False: everything is interpreted, nothing compiled. Default true. It changes speed and nothing else. */
+  readonly compiler?: boolean;
   /** Event categories that `events()` gives when it is not told which. */
   readonly trace?: readonly string[];
 }
@@ -45,11 +56,12 @@ export interface CheckedConfiguration extends MachineConfiguration {
   readonly memoryBytes: number;
   readonly cpus: number;
   readonly onViolation: ViolationPolicy;
+  readonly dmaPolicy: DmaPolicy;
 }
 
 /** Fills in the sizes. Throws UsageError naming what is out of range. */
 export function checkConfiguration(configuration: MachineConfiguration): CheckedConfiguration {
-  const { memoryBytes = 2 ** 30, cpus = 1, onViolation = 'block' } = configuration;
+  const { memoryBytes = 2 ** 30, cpus = 1, onViolation = 'block', dmaPolicy = 'transition' } = configuration;
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > MAX_VCPUS) {
     throw new UsageError('cpus', `A machine has 1 to ${MAX_VCPUS} CPUs, not ${cpus}.`);
   }
@@ -65,5 +77,9 @@ export function checkConfiguration(configuration: MachineConfiguration): Checked
       `There is no policy "${onViolation}"; there are ${VIOLATION_POLICIES.join(', ')}.`,
     );
   }
-  return { ...configuration, memoryBytes, cpus, onViolation };
+  if (!isDmaPolicy(dmaPolicy)) {
+    const names = Object.keys(DMA_POLICIES).join(', ');
+    throw new UsageError('dma-policy', `There is no DMA policy "${dmaPolicy}"; there are ${names}.`);
+  }
+  return { ...configuration, memoryBytes, cpus, onViolation, dmaPolicy };
 }

@@ -7,6 +7,7 @@ import { busAddressText } from '../pci/bus-address.ts';
 import type { DeviceOrigin, DmaFaultReason, DmaMode } from '../pci/dma-space.ts';
 import type { DmaAccess } from '../pci/tce-table.ts';
 import type { SvmEvent } from '../ultravisor/ultravisor.ts';
+import type { DmaSwitchEvent } from '../vmm/dma-policy.ts';
 
 export type MachineEvent =
   | ({ readonly category: 'hcall' } & HcallEvent)
@@ -20,6 +21,7 @@ export type MachineEvent =
       readonly message?: string;
     }
   | ({ readonly category: 'dma' } & DmaTraceEvent)
+  | ({ readonly category: 'device' } & DmaSwitchEvent)
   | ({ readonly category: 'svm' } & SvmEvent)
   | ({ readonly category: 'violation' } & Violation)
   | { readonly category: 'warning'; readonly message: string };
@@ -53,6 +55,7 @@ export const EVENT_CATEGORIES: readonly EventCategory[] = [
   'firmware',
   'machine',
   'dma',
+  'device',
   'svm',
   'violation',
   'warning',

@@ -1,7 +1,9 @@
 // One machine: CPU core, hypervisor and firmware wired together, and the interface that programs drive it by.
 
 import type { MachineHost } from '../backends/machine-host.ts';
+import { defaultRegionOptions, RegionCache } from '../cpu/compiler/cache.ts';
 import { CpuCore } from '../cpu/interpreter/core.ts';
+import type { RegionHost } from '../cpu/interpreter/region-service.ts';
 import { semantics } from '../cpu/semantics/index.ts';
 import { EXIT, type ExitReason } from '../cpu/state/msr.ts';
 import { AddressMap } from '../device/address-map.ts';
@@ -14,18 +16,21 @@ import { logicalAddress } from '../hypervisor/logical-address.ts';
 import type { PartitionPort } from '../hypervisor/vcpu-port.ts';
 import { LSI_IRQ_FIRST, MSI_IRQ_COUNT, MSI_IRQ_FIRST, VIO_IRQ_FIRST } from '../hypervisor/xics/irq-map.ts';
 import type { HostView } from '../memory/host-view.ts';
+import type { Sealing } from '../ultravisor/esm/verify.ts';
 import { UsageError } from '../util/errors.ts';
 import { Devices } from '../vmm/devices.ts';
 import { type CheckedConfiguration, checkConfiguration, type MachineConfiguration } from './configuration.ts';
 import { GuestConsole, type MachineConsole } from './console.ts';
 import { DeviceSchedule } from './device-schedule.ts';
 import { EVENT_CATEGORIES, type EventCategory, EventStream, type MachineEvent } from './events.ts';
+import { GuestSymbols } from './guest-symbols.ts';
 import { logicalMmio } from './logical-mmio.ts';
 import { Pace } from './pace.ts';
 import { CONSOLE_UNIT, powerOn } from './power-on.ts';
 import { RandomSource } from './random-source.ts';
 import { type MachineReport, namedExits, type RunOutcome } from './report.ts';
 import { Scheduler } from './scheduler.ts';
+import { sealingOf } from './sealing.ts';
 import { SecurePartition } from './secure-partition.ts';
 import { MachineTime, TICKS_PER_MS, TIMEBASE_HZ } from './time.ts';
 import { connectTrace } from './trace.ts';
@@ -38,6 +43,7 @@ const DEFAULT_BOOT_TIME_MS = Date.UTC(2026, 0, 1);
 export class Machine implements AsyncDisposable {
   private readonly host: MachineHost;
   private readonly image: KernelImage;
+  private readonly symbols: GuestSymbols;
   private readonly configuration: CheckedConfiguration;
   private readonly core: CpuCore;
   private readonly view: HostView;
@@ -54,6 +60,7 @@ export class Machine implements AsyncDisposable {
   private readonly pace: Pace;
   private readonly randomness: RandomSource;
   private readonly warnings: string[] = [];
+  private compiler: RegionCache | undefined;
   private firmware: ClientInterface | undefined;
   private timer: bigint | undefined;
   private outcome: RunOutcome | undefined;
@@ -72,16 +79,24 @@ export class Machine implements AsyncDisposable {
   static async create(configuration: MachineConfiguration, host: MachineHost): Promise<Machine> {
     const checked = checkConfiguration(configuration);
     const image = await openKernel(configuration.kernel, configuration.kernelName ?? 'the kernel', host.decompress);
-    return new Machine(checked, image, host);
+    return new Machine(checked, image, host, await sealingOf(checked, host));
   }
 
-  private constructor(configuration: CheckedConfiguration, image: KernelImage, host: MachineHost) {
+  private constructor(configuration: CheckedConfiguration, image: KernelImage, host: MachineHost, sealing: Sealing) {
     this.configuration = configuration;
     this.host = host;
     this.image = image;
+    this.symbols = new GuestSymbols(configuration.kernel, configuration.symbols, () =>
+      this.warn('the symbols are not those of the kernel that runs, so reports have addresses only'),
+    );
     this.time = new MachineTime(configuration.clock ?? 'virtual', host);
     this.randomness = new RandomSource(configuration.seed ?? (this.time.mode === 'virtual' ? 1 : undefined), host);
-    this.core = new CpuCore({ semantics, ramBytes: configuration.memoryBytes, cpus: configuration.cpus });
+    this.core = new CpuCore({
+      semantics,
+      ramBytes: configuration.memoryBytes,
+      cpus: configuration.cpus,
+      regions: configuration.compiler === false ? undefined : (host) => this.createCompiler(host),
+    });
     const vcpuHost = {
       timebase: () => this.time.now,
       rescheduled: () => {
@@ -91,7 +106,7 @@ export class Machine implements AsyncDisposable {
       preferNext: (id: number) => this.scheduler.preferNext(id),
     };
     this.vcpus = this.core.vcpus.map(({ id }) => new VcpuAdapter(this.core, id, vcpuHost));
-    this.secure = this.createSecurePartition(configuration);
+    this.secure = this.createSecurePartition(configuration, sealing);
     this.view = this.secure.view;
     this.schedule = new DeviceSchedule(this.time, () => {
       this.scheduler?.rescheduled();
@@ -113,7 +128,7 @@ export class Machine implements AsyncDisposable {
       mmio: logicalMmio(this.map),
       bridges: this.devices.bridges,
       log: { warn: (message) => this.warn(message) },
-      svm: this.secure.hypervisorSide(() => {}),
+      svm: this.secure.hypervisorSide((phase) => this.devices.transition(phase)),
     });
     this.hypervisor.register({
       token: H_OPEN_FIRMWARE,
@@ -151,6 +166,7 @@ export class Machine implements AsyncDisposable {
       schedule: this.schedule,
       scheduler: this.scheduler,
       stopped: () => this.outcome !== undefined || this.stopRequested,
+      held: () => this.secure.verification,
       betweenTurns: () => {
         if (this.rebootRequested) this.reboot();
       },
@@ -234,6 +250,11 @@ export class Machine implements AsyncDisposable {
     return this.host.sha256([this.core.ramBytesView(), ...this.core.vcpus.map((vcpu) => vcpu.block())]);
   }
 
+  private createCompiler(host: RegionHost): RegionCache {
+    this.compiler = new RegionCache(host, { ...defaultRegionOptions, now: () => this.host.monotonicMs() });
+    return this.compiler;
+  }
+
   report(): MachineReport {
     const hex = (value: bigint) => `0x${value.toString(16)}`;
     const cpus = this.core.vcpus.map((vcpu, id) => ({
@@ -260,6 +281,8 @@ export class Machine implements AsyncDisposable {
         flushes: Number(this.core.shared('translationFlushes')),
         decodedPageResets: Number(this.core.shared('decodedPageResets')),
       },
+      compiler: this.compiler && compilerReport(this.compiler, this.core),
+      dmaPolicy: this.devices.dmaPolicy,
       devices: this.devices.describe(),
       unassignedAccesses: this.map.unassigned,
       ...this.secure.report(),
@@ -283,14 +306,20 @@ export class Machine implements AsyncDisposable {
         return;
       case EXIT.ucall:
         if (this.secure.guestUcall(vcpu) === 'no-ultravisor') this.refusedSecurity = true;
+        if (this.secure.verification) this.scheduler.rescheduled();
         return;
       case EXIT.mmioRead:
       case EXIT.mmioWrite:
-        answerMmio(this.core.vcpus[id], this.map, reason === EXIT.mmioRead);
+        this.secure.guestMmio(vcpu, () => answerMmio(this.core.vcpus[id], this.map, reason === EXIT.mmioRead));
         return;
       default:
         this.end({ reason: 'error', message: `CPU ${id} stopped for an unknown reason (${reason})` });
     }
+  }
+
+  /** Retired by all vCPUs. */
+  private instructions(): bigint {
+    return this.core.vcpus.reduce((sum, vcpu) => sum + vcpu.retired, 0n);
   }
 
   private createDevices(configuration: CheckedConfiguration): Devices {
@@ -298,6 +327,9 @@ export class Machine implements AsyncDisposable {
       view: this.view,
       map: this.map,
       bridges: configuration.bridges ?? 1,
+      dmaPolicy: configuration.dmaPolicy,
+      now: () => ({ instructions: this.instructions(), guestSeconds: this.time.seconds }),
+      dmaSwitched: (event) => this.stream.emit({ category: 'device', ...event }),
       interrupts: (index) => ({
         pulse: (irq) => this.hypervisor.xics.sources.pulse(irq),
         setLevel: (irq, asserted) => this.hypervisor.xics.sources.setLevel(irq, asserted),
@@ -383,15 +415,18 @@ export class Machine implements AsyncDisposable {
     this.refusedSecurity = false;
   }
 
-  private createSecurePartition(configuration: CheckedConfiguration): SecurePartition {
+  private createSecurePartition(configuration: CheckedConfiguration, sealing: Sealing): SecurePartition {
     return new SecurePartition({
       memory: this.core.memory,
+      core: this.core,
+      symbols: (reader) => this.symbols.fitting(reader),
       vcpus: this.vcpus,
-      instructions: () => this.core.vcpus.reduce((sum, vcpu) => sum + vcpu.retired, 0n),
+      instructions: () => this.instructions(),
       hypervisor: () => this.hypervisor,
       ultravisor: configuration.ultravisor ?? true,
       pageBytes: configuration.securePageBytes ?? 0x10000,
       policy: configuration.onViolation,
+      sealing,
       random: () => this.randomness.next(),
       setProcessTable: (baseGra, sizeLog2) => {
         this.core.setShared('processTable', BigInt(baseGra));

@@ -19,6 +19,8 @@ export interface PacePorts {
   readonly scheduler: Scheduler;
   /** True once there is nothing more to execute, for now or for good. */
   readonly stopped: () => boolean;
+  /** Something that must be over before anything else happens to the machine. */
+  readonly held: () => Promise<void> | undefined;
   /** Called after each turn: what must not happen within one. */
   readonly betweenTurns: () => void;
   /** Nothing will ever wake a CPU again. */
@@ -52,6 +54,8 @@ export class Pace {
     let rounds = 0;
     while (!stopped()) {
       if (lastTick !== undefined && time.now >= lastTick) return;
+      const held = this.ports.held();
+      if (held) await held;
       if (schedule.mustSettle) await schedule.settle();
       schedule.runPosted();
       const result = scheduler.round();

@@ -53,6 +53,7 @@ export function powerOn(parts: PowerOnParts): ClientInterface | undefined {
     machine: description(parts),
     kernel: parts.kernel,
     initrd: configuration.initrd,
+    ...(parts.devices.bounceArea && { reserved: parts.devices.bounceArea }),
     consoles: new Map([
       [CONSOLE_UNIT, { write: (bytes) => console.written(bytes), read: (max) => console.firmwareInput(max) }],
     ]),

@@ -2,6 +2,8 @@
 
 import { EXIT, type ExitReason } from '../cpu/state/msr.ts';
 import type { DeviceDescription } from '../vmm/devices.ts';
+import type { DmaPolicy } from '../vmm/dma-policy.ts';
+import type { CompilerReport } from './compiler-report.ts';
 import type { SecureReport } from './secure-partition.ts';
 import type { ClockMode } from './time.ts';
 
@@ -28,6 +30,9 @@ export interface MachineReport extends SecureReport {
   readonly rtas: Readonly<Record<string, number>>;
   readonly exits: Readonly<Record<string, number>>;
   readonly translations: { readonly flushes: number; readonly decodedPageResets: number };
+  /** What the region compiler did; absent with `compiler: false`. */
+  readonly compiler?: CompilerReport;
+  readonly dmaPolicy: DmaPolicy;
   readonly devices: readonly DeviceDescription[];
   /** Accesses to guest real addresses where there is nothing. */
   readonly unassignedAccesses: number;
@@ -43,6 +48,7 @@ const exitNames: Readonly<Record<ExitReason, string>> = {
   [EXIT.timer]: 'timer',
   [EXIT.yield]: 'yield',
   [EXIT.checkstop]: 'checkstop',
+  [EXIT.absentPage]: 'absent-page',
 };
 
 /** Counts by the name of the exit reason. */

@@ -1,19 +1,31 @@
 // The ultravisor's side of a machine, wired: page ownership, the view of memory that checks it, the ultravisor itself, and
 // the vCPUs as the hypervisor may see them.
 
+import type { CpuCore } from '../cpu/interpreter/core.ts';
 import { MSR } from '../cpu/state/msr.ts';
 import type { Hypervisor } from '../hypervisor/hypervisor.ts';
 import type { VcpuPort } from '../hypervisor/vcpu-port.ts';
+import { chainText } from '../memory/access-cause.ts';
 import { CheckedHostView, type ViolationPolicy } from '../memory/checked-host-view.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import { type OwnedPageBytes, PageOwnership } from '../memory/ownership.ts';
 import { type Violation, ViolationLog } from '../memory/violations.ts';
+import { busAddressText } from '../pci/bus-address.ts';
+import type { DeviceOrigin } from '../pci/dma-space.ts';
+import type { SymbolTable } from '../symbols/symbol-table.ts';
 import { LPID, UV } from '../ultravisor/calls.ts';
+import type { Sealing } from '../ultravisor/esm/verify.ts';
 import { type SvmEvent, Ultravisor, type UltravisorReport } from '../ultravisor/ultravisor.ts';
+import type { GuestReader } from './call-chain.ts';
 import { GuardedVcpu, type SecurableVcpu } from './guarded-vcpu.ts';
+import { type SharingReport, Witness } from './witness.ts';
 
 export interface SecurePartitionOptions {
   readonly memory: GuestMemory;
+  /** Undefined: `vcpus` are on no core, and reports cannot say where the guest was. */
+  readonly core?: CpuCore;
+  /** Of the guest's kernel, for reports. */
+  readonly symbols?: (reader: GuestReader) => SymbolTable | undefined;
   readonly vcpus: readonly SecurableVcpu[];
   /** Instructions retired by all vCPUs. */
   readonly instructions: () => bigint;
@@ -22,6 +34,8 @@ export interface SecurePartitionOptions {
   readonly ultravisor: boolean;
   readonly pageBytes: OwnedPageBytes;
   readonly policy: ViolationPolicy;
+  /** How sealed images are verified; without it blobs are ignored. */
+  readonly sealing?: Sealing;
   readonly random: () => bigint;
   readonly setProcessTable: (baseGra: number, sizeLog2: number) => void;
   readonly event: (event: SvmEvent) => void;
@@ -42,6 +56,7 @@ export interface SecureReport {
     readonly policy: ViolationPolicy;
     readonly records: readonly Violation[];
   };
+  readonly sharing: SharingReport;
 }
 
 export class SecurePartition {
@@ -50,6 +65,7 @@ export class SecurePartition {
   private readonly options: SecurePartitionOptions;
   private readonly log = new ViolationLog();
   private readonly ultravisor: Ultravisor | undefined;
+  private readonly witness: Witness;
   private restarting = false;
 
   /** To be made before the hypervisor, which gets `view`, `ports` and `hypervisorSide`. */
@@ -57,7 +73,8 @@ export class SecurePartition {
     this.options = options;
     const { memory, vcpus, instructions, policy, random, event } = options;
     const ownership = new PageOwnership(memory.sizeBytes, options.pageBytes);
-    this.log.onNew = options.violation;
+    this.log.onNew = (violation) => options.violation(forReport(violation));
+    this.witness = new Witness(options.core, ownership, instructions, options.symbols ?? (() => undefined));
     this.view = new CheckedHostView({
       memory,
       ownership,
@@ -65,6 +82,8 @@ export class SecurePartition {
       policy,
       instructions,
       stop: () => options.halt(`${describe(this.log.all().at(-1))}`),
+      observe: (gra, lenBytes, direction, origin) => this.witness.observe(gra, lenBytes, direction, origin),
+      causeOf: (origin) => this.witness.causeOf(origin),
     });
     this.ultravisor = !options.ultravisor
       ? undefined
@@ -78,6 +97,7 @@ export class SecurePartition {
           },
           partition: { setProcessTable: options.setProcessTable },
           hostView: this.view,
+          ...(options.sealing && { sealing: options.sealing }),
           random,
           instructions,
           event,
@@ -114,20 +134,33 @@ export class SecurePartition {
 
   /** The `sc 1` of a vCPU. */
   guestHcall(vcpu: SecurableVcpu): void {
-    if (this.ultravisor && (vcpu.msr & MSR.S) !== 0n) this.ultravisor.guestHcall(vcpu);
-    else this.options.hypervisor().hcall(vcpu);
+    this.witness.during(vcpu.id, 'hcall', () => {
+      if (this.ultravisor && (vcpu.msr & MSR.S) !== 0n) this.ultravisor.guestHcall(vcpu);
+      else this.options.hypervisor().hcall(vcpu);
+    });
+  }
+
+  /** An access of a vCPU to registers of a device, which `serve` answers. */
+  guestMmio(vcpu: SecurableVcpu, serve: () => void): void {
+    this.witness.during(vcpu.id, 'mmio', serve);
   }
 
   /** The `sc 2` of a vCPU. `no-ultravisor`: it was UV_ESM, and nobody is there to serve it. */
   guestUcall(vcpu: SecurableVcpu): 'served' | 'no-ultravisor' {
-    if (this.ultravisor) {
-      this.ultravisor.guestCall(vcpu);
+    const { ultravisor } = this;
+    if (ultravisor) {
+      this.witness.during(vcpu.id, 'ucall', () => ultravisor.guestCall(vcpu));
       return 'served';
     }
     const wantsSecurity = vcpu.gpr(3) === BigInt(UV.ESM) && !vcpu.problemState;
     // H_FUNCTION, as an hypervisor answers to which ultracalls are redirected.
     vcpu.setGpr(3, BigInt.asUintN(64, -2n));
     return wantsSecurity ? 'no-ultravisor' : 'served';
+  }
+
+  /** While a sealed image is being verified: nothing may happen to the machine until this is settled. */
+  get verification(): Promise<void> | undefined {
+    return this.ultravisor?.verification;
   }
 
   /** The hypervisor registers a process table, which is the ultravisor's to enter; `sizeLog2` 0 for none. */
@@ -145,6 +178,7 @@ export class SecurePartition {
     this.restarting = true;
     reset();
     this.ultravisor?.reset();
+    this.witness.restart();
     this.restarting = false;
   }
 
@@ -155,8 +189,9 @@ export class SecurePartition {
         count: this.log.count,
         unrecorded: this.log.unrecorded,
         policy: this.options.policy,
-        records: this.log.all(),
+        records: this.log.all().map(forReport),
       },
+      sharing: this.witness.report(),
     };
   }
 
@@ -168,11 +203,20 @@ export class SecurePartition {
   }
 }
 
+/** With the address that a device used as text, `address`: it is a bus address, folded (pci/bus-address.ts). */
+function forReport(violation: Violation): Violation {
+  const { busAddress, ...origin } = violation.origin as Partial<DeviceOrigin>;
+  if (busAddress === undefined) return violation;
+  return { ...violation, origin: { ...origin, address: busAddressText(busAddress) } as unknown as DeviceOrigin };
+}
+
 /** One line about a breach. */
 export function describe(violation: Violation | undefined): string {
   if (!violation) return 'secure memory was touched';
-  const { origin, direction, lenBytes, gra, pageState, madeBy } = violation;
-  return `${origin.name} (${origin.kind}) ${direction} of ${lenBytes} bytes at 0x${gra.toString(16)}: the page is ${pageState} since ${madeBy}`;
+  const { origin, direction, lenBytes, gra, pageState, madeBy, cause } = violation;
+  const what = `${origin.name} (${origin.kind}) ${direction} of ${lenBytes} bytes at 0x${gra.toString(16)}`;
+  const calls = cause && cause.chain.length > 0 ? `; ${chainText(cause.chain.slice(0, 4))}` : '';
+  return `${what}: the page is ${pageState} since ${madeBy}${calls}`;
 }
 
 /** The registers of a hypercall that the ultravisor makes: its own, and nothing of the guest's. */

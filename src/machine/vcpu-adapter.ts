@@ -45,6 +45,9 @@ export class VcpuAdapter implements VcpuPort, GuestCpu {
   get msr(): bigint {
     return this.vcpu.get64('msr');
   }
+  get processId(): bigint {
+    return this.vcpu.get64('pidr');
+  }
   gpr(n: number): bigint {
     return this.vcpu.get64('gpr', n);
   }

@@ -4,6 +4,7 @@
 // What a blocked read returns stands in for ciphertext: bytes that depend on their address only, hence say nothing of the
 // contents and are the same in every run.
 
+import type { CauseDescription } from './access-cause.ts';
 import { ByteHostView } from './byte-host-view.ts';
 import type { GuestMemory } from './guest-memory.ts';
 import type { AccessOrigin } from './host-view.ts';
@@ -26,6 +27,10 @@ export interface CheckedHostViewOptions {
   readonly instructions: () => bigint;
   /** Called after a breach under policy `stop`. */
   readonly stop?: () => void;
+  /** Told of each access before it is settled, as long as there is anything that the host must not touch. */
+  readonly observe?: (gra: number, lenBytes: number, direction: AccessDirection, origin: AccessOrigin) => void;
+  /** What the guest did to cause a breach, asked for while it happens. */
+  readonly causeOf?: (origin: AccessOrigin) => { cause: CauseDescription; later: boolean } | undefined;
 }
 
 export class CheckedHostView extends ByteHostView {
@@ -50,6 +55,7 @@ export class CheckedHostView extends ByteHostView {
   readInto(gra: number, target: Uint8Array, origin: AccessOrigin): void {
     this.memory.readInto(gra, target);
     if (this.ownership.open) return;
+    this.options.observe?.(gra, target.length, 'read', origin);
     this.forEachBreach(gra, target.length, 'read', origin, (offset, lenBytes) => {
       if (this.options.policy !== 'report') ciphertext(gra + offset, target.subarray(offset, offset + lenBytes));
     });
@@ -59,6 +65,7 @@ export class CheckedHostView extends ByteHostView {
       this.memory.write(gra, source);
       return;
     }
+    this.options.observe?.(gra, source.length, 'write', origin);
     let done = 0;
     this.forEachBreach(gra, source.length, 'write', origin, (offset, lenBytes) => {
       if (this.options.policy === 'report') return;
@@ -73,40 +80,42 @@ export class CheckedHostView extends ByteHostView {
   }
 
   override loadU8(gra: number, origin: AccessOrigin): number {
-    return this.allowed(gra, 1) ? this.memory.loadU8(gra) : super.loadU8(gra, origin);
+    return this.allowed(gra, 1, 'read', origin) ? this.memory.loadU8(gra) : super.loadU8(gra, origin);
   }
   override loadU16BE(gra: number, origin: AccessOrigin): number {
-    return this.allowed(gra, 2) ? this.memory.loadU16BE(gra) : super.loadU16BE(gra, origin);
+    return this.allowed(gra, 2, 'read', origin) ? this.memory.loadU16BE(gra) : super.loadU16BE(gra, origin);
   }
   override loadU32BE(gra: number, origin: AccessOrigin): number {
-    return this.allowed(gra, 4) ? this.memory.loadU32BE(gra) : super.loadU32BE(gra, origin);
+    return this.allowed(gra, 4, 'read', origin) ? this.memory.loadU32BE(gra) : super.loadU32BE(gra, origin);
   }
   override loadU64BE(gra: number, origin: AccessOrigin): bigint {
-    return this.allowed(gra, 8) ? this.memory.loadU64BE(gra) : super.loadU64BE(gra, origin);
+    return this.allowed(gra, 8, 'read', origin) ? this.memory.loadU64BE(gra) : super.loadU64BE(gra, origin);
   }
   override storeU8(gra: number, value: number, origin: AccessOrigin): void {
-    if (this.allowed(gra, 1)) this.memory.storeU8(gra, value);
+    if (this.allowed(gra, 1, 'write', origin)) this.memory.storeU8(gra, value);
     else super.storeU8(gra, value, origin);
   }
   override storeU16BE(gra: number, value: number, origin: AccessOrigin): void {
-    if (this.allowed(gra, 2)) this.memory.storeU16BE(gra, value);
+    if (this.allowed(gra, 2, 'write', origin)) this.memory.storeU16BE(gra, value);
     else super.storeU16BE(gra, value, origin);
   }
   override storeU32BE(gra: number, value: number, origin: AccessOrigin): void {
-    if (this.allowed(gra, 4)) this.memory.storeU32BE(gra, value);
+    if (this.allowed(gra, 4, 'write', origin)) this.memory.storeU32BE(gra, value);
     else super.storeU32BE(gra, value, origin);
   }
   override storeU64BE(gra: number, value: bigint, origin: AccessOrigin): void {
-    if (this.allowed(gra, 8)) this.memory.storeU64BE(gra, value);
+    if (this.allowed(gra, 8, 'write', origin)) this.memory.storeU64BE(gra, value);
     else super.storeU64BE(gra, value, origin);
   }
 
   /** Whether a scalar is in one page that the host may touch: the short way, with no copy. */
-  private allowed(gra: number, lenBytes: number): boolean {
+  private allowed(gra: number, lenBytes: number, direction: AccessDirection, origin: AccessOrigin): boolean {
     const { ownership } = this;
     if (ownership.open) return true;
     const page = Math.floor(gra / ownership.pageBytes);
-    return gra + lenBytes <= (page + 1) * ownership.pageBytes && ownership.hostMayTouch(page);
+    if (gra + lenBytes > (page + 1) * ownership.pageBytes || !ownership.hostMayTouch(page)) return false;
+    this.options.observe?.(gra, lenBytes, direction, origin);
+    return true;
   }
 
   /** Records the breaches in a range, page by page, and calls `settle` with each part, as offset from `gra` and length. */
@@ -134,6 +143,7 @@ export class CheckedHostView extends ByteHostView {
           pageState: ownership.state(page),
           madeBy: ownership.cause(page),
           instructions: options.instructions(),
+          ...options.causeOf?.(origin),
         });
         settle(at - gra, next - at);
       }

@@ -1,6 +1,7 @@
 // The only sight of guest memory that the hypervisor and the devices get. Each access names its origin and is checked
 // against who owns each 64 KiB page it touches; the type has no way around the check.
 
+import type { AccessCause } from './access-cause.ts';
 import type { GuestMemory } from './guest-memory.ts';
 
 /** Who touches memory, and on whose behalf: the first thing a breach report says. */
@@ -8,6 +9,11 @@ export interface AccessOrigin {
   readonly kind: 'hcall' | 'rtas' | 'firmware' | 'device' | 'loader';
   /** The hcall, RTAS service or device by name, e.g. `H_PUT_TCE_INDIRECT`. */
   readonly name: string;
+  /**
+   * What the guest did last that leads to accesses of this origin. For reports only, and kept by the checking view: who
+   * has an origin neither sets nor reads it.
+   */
+  cause?: AccessCause | undefined;
 }
 
 /**

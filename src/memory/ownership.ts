@@ -16,6 +16,8 @@ const CODES: Readonly<Record<PageState, number>> = { normal: 0, secure: 1, share
 export type OwnedPageBytes = 0x10000 | 0x1000;
 
 export class PageOwnership {
+  /** Told of each page whose state changes to or from `shared`; of `setAll` as -1, false. */
+  onShare: ((page: number, shared: boolean) => void) | undefined;
   readonly pageBytes: OwnedPageBytes;
   readonly pages: number;
   private readonly states: Uint8Array;
@@ -58,10 +60,12 @@ export class PageOwnership {
   /** `cause` names the call behind it, e.g. `UV_SHARE_PAGE`. */
   set(page: number, state: PageState, cause: string): void {
     assert(page >= 0 && page < this.pages, 'page outside RAM');
-    this.counters[this.states[page]]--;
+    const before = this.states[page];
+    this.counters[before]--;
     this.counters[CODES[state]]++;
     this.states[page] = CODES[state];
     this.reasons[page] = this.causeNumber(cause);
+    if (before === CODES.shared || state === 'shared') this.onShare?.(page, state === 'shared');
   }
 
   setAll(state: PageState, cause: string): void {
@@ -69,6 +73,7 @@ export class PageOwnership {
     this.reasons.fill(this.causeNumber(cause));
     this.counters.fill(0);
     this.counters[CODES[state]] = this.pages;
+    this.onShare?.(-1, false);
   }
 
   /** Pages in each state. */

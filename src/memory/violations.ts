@@ -1,14 +1,15 @@
 // Breaches: accesses of the hypervisor or of a device to pages that are not theirs, one record for what is alike.
 
+import { type CauseDescription, chainText } from './access-cause.ts';
 import type { AccessOrigin } from './host-view.ts';
 import type { PageState } from './ownership.ts';
 
 export type AccessDirection = 'read' | 'write';
 
-/** One kind of breach: the same party, in the same direction, at the same page in the same state. */
+/** One kind of breach: the same party, in the same direction, at the same page in the same state, by the same call. */
 export interface Violation {
   /** A copy of the access's origin; a device's has queue, descriptor and bus address of the first access. */
-  readonly origin: AccessOrigin;
+  readonly origin: Omit<AccessOrigin, 'cause'>;
   readonly direction: AccessDirection;
   /** First byte of the first such access, guest real. */
   readonly gra: number;
@@ -21,6 +22,10 @@ export interface Violation {
   readonly madeBy: string;
   /** Instructions retired by the machine at the first such access. */
   readonly instructions: bigint;
+  /** What the guest had done to bring it about; undefined if it is nobody's doing but the host's. */
+  readonly cause?: CauseDescription;
+  /** True if the guest had gone on in the meantime, as when a device finishes its work. */
+  readonly later?: boolean;
   /** How often it happened, and how many bytes in all. */
   readonly times: number;
   readonly totalBytes: number;
@@ -40,9 +45,11 @@ export class ViolationLog {
 
   add(first: Omit<Violation, 'times' | 'totalBytes'>): void {
     this.total++;
-    const { origin, direction, pageGra, pageState } = first;
-    const queue = (origin as { queue?: number }).queue ?? '';
-    const key = `${origin.kind} ${origin.name} ${queue} ${direction} ${pageGra} ${pageState}`;
+    const { direction, pageGra, pageState } = first;
+    const { cause, ...origin } = first.origin as AccessOrigin;
+    const { queue = '', use = '' } = origin as { queue?: number; use?: string };
+    const calls = first.cause ? chainText(first.cause.chain) : '';
+    const key = `${origin.kind} ${origin.name} ${queue} ${use} ${direction} ${pageGra} ${pageState} ${calls}`;
     const known = this.records.get(key);
     if (known) {
       known.times++;
@@ -53,7 +60,7 @@ export class ViolationLog {
       this.beyond++;
       return;
     }
-    const record = { ...first, origin: { ...origin }, times: 1, totalBytes: first.lenBytes };
+    const record = { ...first, origin, times: 1, totalBytes: first.lenBytes };
     this.records.set(key, record);
     this.onNew?.(record);
   }

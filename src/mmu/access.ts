@@ -8,11 +8,10 @@ import { dataTlbEntry, PAGE_INFO_INDEX_MASK, pageInfoFlag, RAM_BASE } from '../c
 import { EXIT, VECTOR } from '../cpu/state/msr.ts';
 import type { FunctionBuilder, I32, I64 } from '../wasm/ir.ts';
 import { pageInfoAddress, ramChanged } from './code-pages.ts';
+import { FAULT_EXIT, requirePresent } from './presence.ts';
 import { ACCESS, ENTRY, translate } from './radix.ts';
 import { CONTEXT_LOCKED, contextFor, dataEntryOffset, pageOf } from './tlb.ts';
 
-/** In `fault`: the access needs the host; `exitReason` and the `mmio` fields say what for. */
-export const FAULT_EXIT = 1;
 /** `mmioState`: no access under way; the host has answered the one in the `mmio` fields. */
 export const MMIO_IDLE = 0;
 export const MMIO_ANSWERED = 1;
@@ -30,6 +29,7 @@ const locate = runtimeFunction('locate', ['i64', 'i32'], 'i32', (fn, rt) => {
     set64(fn, 'mmioAddress', ra);
     fn.return(fn.i32(NOT_RAM));
   });
+  requirePresent(fn, rt, ra, () => fn.return(fn.i32(0)));
   const host = ra.wrap().add(RAM_BASE);
   const entry = dataEntryOffset(ea).add(get32(fn, 'dataTlb'));
   const page = pageOf(ea);

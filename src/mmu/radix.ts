@@ -14,7 +14,8 @@ import {
 } from '../cpu/semantics/runtime.ts';
 import { RAM_BASE } from '../cpu/state/memory-map.ts';
 import { MSR, VECTOR } from '../cpu/state/msr.ts';
-import type { FunctionBuilder, I64 } from '../wasm/ir.ts';
+import type { I64 } from '../wasm/ir.ts';
+import { requirePresent } from './presence.ts';
 import { AMR_NO_LOAD, AMR_NO_STORE, IAMR_NO_EXECUTE } from './tlb.ts';
 
 /** What a translation is for; the numbers are parameters of runtime functions. */
@@ -55,10 +56,10 @@ const EA_OFFSET = 0x000f_ffff_ffff_ffffn;
 
 /**
  * Real address for an effective address, after all checks for the access, with R and C updated. On a fault: -1, with
- * `fault`, `faultSrr1` and, for data accesses, DAR and DSISR set.
+ * `fault`, `faultSrr1` and, for data accesses, DAR and DSISR set; `fault` is FAULT_EXIT if a table is in an absent page.
  * Leaves the leaf entry and its page size in `walkEntry` and `walkShift`.
  */
-export const translate = runtimeFunction('translate', ['i64', 'i32'], 'i64', (fn) => {
+export const translate = runtimeFunction('translate', ['i64', 'i32'], 'i64', (fn, rt) => {
   const ea = fn.param64(0);
   const access = fn.param32(1);
   const isFetch = access.eq(ACCESS.fetch);
@@ -109,9 +110,12 @@ export const translate = runtimeFunction('translate', ['i64', 'i32'], 'i64', (fn
   const tableOffset = pid.shl(4);
   fn.if(tableOffset.add(16).gtU(getShared64(fn, 'processTableBytes')), () => fault(STORAGE.noTranslation));
   const ramBytes = getShared64(fn, 'ramBytes');
-  const processEntry = loadTree(fn, getShared64(fn, 'processTable').add(tableOffset), ramBytes, () =>
-    fault(STORAGE.badTree),
-  );
+  const treeEntry = (address: I64): I64 => {
+    fn.if(address.geU(ramBytes), () => fault(STORAGE.badTree));
+    requirePresent(fn, rt, address, () => fn.return(fn.i64(-1n)));
+    return byteSwap64(fn.load64(address.wrap().add(RAM_BASE)));
+  };
+  const processEntry = treeEntry(getShared64(fn, 'processTable').add(tableOffset));
 
   // Root: 52 bits are translated (RTS), the first level by 13 of them (RPDS).
   const rts = processEntry.shrU(58).and(0x18n).or(processEntry.shrU(5).and(7n));
@@ -128,7 +132,7 @@ export const translate = runtimeFunction('translate', ['i64', 'i32'], 'i64', (fn
     const index = ea.and(EA_OFFSET).shrU(level).and(fn.i64(1n).shl(bits).sub(1n));
     const address = base.get().add(index.shl(3));
     entryAddress.set(address);
-    const found = loadTree(fn, address, ramBytes, () => fault(STORAGE.badTree));
+    const found = treeEntry(address);
     entry.set(found);
     fn.if(found.geS(0n), () => fault(STORAGE.noTranslation));
     fn.if(found.and(ENTRY.leaf).eqz(), () => {
@@ -188,9 +192,3 @@ export const translate = runtimeFunction('translate', ['i64', 'i32'], 'i64', (fn
   const offsetMask = fn.i64(1n).shl(pageShift).sub(1n);
   fn.return(leaf.and(ENTRY.realPage).and(offsetMask.not()).or(ea.and(offsetMask)));
 });
-
-/** A big-endian doubleword of a table in RAM; `outside` runs if it is not in RAM. */
-function loadTree(fn: FunctionBuilder, address: I64, ramBytes: I64, outside: () => void): I64 {
-  fn.if(address.geU(ramBytes), outside);
-  return byteSwap64(fn.load64(address.wrap().add(RAM_BASE)));
-}

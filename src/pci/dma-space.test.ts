@@ -218,7 +218,7 @@ test('every access of memory names its origin and the address the device used', 
   space.write(0xffe, new Uint8Array(6), queue);
   space.loadU16LE(0x1000, queue);
   space.storeU32LE(0xffc, 1, queue);
-  const at = { kind: 'device', name: 'net', queue: 1, descriptor: 9 };
+  const at = { kind: 'device', name: 'net', queue: 1, descriptor: 9, use: 'queue' };
   expect(seen).toEqual([0xffe, 0x1000, 0x1000, 0xffc].map((busAddress) => ({ ...at, busAddress })));
   expect(accesses).toEqual(['write 3ffe/2', 'write 7000/4', 'read 7000/2', 'write 3ffc/4']);
   space.loadU8(0x2000, queue);

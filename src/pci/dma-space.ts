@@ -25,10 +25,14 @@ export interface DeviceOrigin extends AccessOrigin {
   descriptor: number;
   /** The address the device used. */
   busAddress: BusAddress;
+  /** What the device is at: its queue (rings and descriptors), or what the driver put into it. */
+  use: DmaUse;
 }
 
+export type DmaUse = 'queue' | 'indirect table' | 'buffer';
+
 export function deviceOrigin(name: string, queue = -1): DeviceOrigin {
-  return { kind: 'device', name, queue, descriptor: -1, busAddress: 0 };
+  return { kind: 'device', name, queue, descriptor: -1, busAddress: 0, use: 'queue', cause: undefined };
 }
 
 export type DmaFaultReason =

@@ -3,9 +3,10 @@
 
 import { type BusAddress, DYNAMIC_WINDOW_BASE } from './bus-address.ts';
 import type { DmaWindows } from './dma-space.ts';
-import { MAX_TCES, TceTable } from './tce-table.ts';
+import { MAX_TCES, TCE_READ, TCE_WRITE, TceTable } from './tce-table.ts';
 
 const MAX_WINDOWS = 2;
+const READ_WRITE = TCE_READ | TCE_WRITE;
 /** Distance of dynamic windows: no window is larger (MAX_TCES pages of 256 MiB). */
 const DYNAMIC_WINDOW_STRIDE = 2 ** 50;
 const DEFAULT_PAGE_SHIFT = 12;
@@ -24,6 +25,11 @@ export interface DmaWindowOptions {
   readonly liobn: number;
   /** Size of the default window, which starts at bus address 0; a multiple of 4096 up to 2^32. */
   readonly defaultBytes: number;
+  /**
+   * In place of that, the only window: these bytes of memory, a multiple of 4096 below 2^32, each page mapped from the
+   * start at its own address. The guest may map others there, and can create no further window.
+   */
+  readonly only?: { readonly gra: number; readonly lenBytes: number };
   /**
    * Pages larger than 64 KiB are offered only if they divide this. Linux maps all of memory through one window in the
    * largest pages it is offered, and leaves out a last page that memory does not fill.
@@ -47,12 +53,19 @@ export class DmaWindowSet implements DmaWindows {
 
   constructor(options: DmaWindowOptions) {
     this.options = options;
-    const entries = options.defaultBytes / 2 ** DEFAULT_PAGE_SHIFT;
-    this.defaultWindow = new TceTable({ liobn: options.liobn, base: 0, pageShift: DEFAULT_PAGE_SHIFT, entries });
+    const { gra: base, lenBytes } = options.only ?? { gra: 0, lenBytes: options.defaultBytes };
+    const entries = lenBytes / 2 ** DEFAULT_PAGE_SHIFT;
+    this.defaultWindow = new TceTable({ liobn: options.liobn, base, pageShift: DEFAULT_PAGE_SHIFT, entries });
     this.pageShifts = [...PAGE_SIZE_BITS.keys()].filter(
       (shift) => shift <= 16 || options.memoryBytes % 2 ** shift === 0,
     );
-    this.windows = [this.defaultWindow];
+    this.windows = [];
+    this.reset();
+  }
+
+  /** Whether windows can be created at all. */
+  get dynamic(): boolean {
+    return this.options.only === undefined;
   }
 
   windowAt(address: BusAddress): TceTable | undefined {
@@ -71,7 +84,7 @@ export class DmaWindowSet implements DmaWindows {
 
   query(): WindowQuery {
     return {
-      windowsAvailable: MAX_WINDOWS - this.windows.length,
+      windowsAvailable: this.maxWindows - this.windows.length,
       maxTces: MAX_TCES,
       pageSizeMask: this.pageShifts.reduce((mask, shift) => mask | PAGE_SIZE_BITS.get(shift)!, 0),
     };
@@ -85,7 +98,7 @@ export class DmaWindowSet implements DmaWindows {
     const entries = 2 ** (windowShift - pageShift);
     if (!this.pageShifts.includes(pageShift) || windowShift < pageShift || entries > MAX_TCES) return 'parameter';
     const liobn = [1, 2].map((n) => this.options.liobn + n).find((number) => !this.find(number));
-    if (this.windows.length >= MAX_WINDOWS || liobn === undefined) return 'full';
+    if (this.windows.length >= this.maxWindows || liobn === undefined) return 'full';
     const base = DYNAMIC_WINDOW_BASE + (liobn - this.options.liobn - 1) * DYNAMIC_WINDOW_STRIDE;
     const window = new TceTable({ liobn, base, pageShift, entries });
     this.windows.push(window);
@@ -99,9 +112,18 @@ export class DmaWindowSet implements DmaWindows {
     return this.windows.length < before;
   }
 
-  /** ibm,reset-pe-dma-windows: the default window alone, with no page mapped. */
+  /** ibm,reset-pe-dma-windows: the default window alone, as at power-on. */
   reset(): void {
-    this.defaultWindow.clear();
-    this.windows = [this.defaultWindow];
+    const { defaultWindow, options } = this;
+    defaultWindow.clear();
+    this.windows = [defaultWindow];
+    if (!options.only) return;
+    for (let n = 0; n < defaultWindow.entries; n++) {
+      defaultWindow.set(n, 0, options.only.gra + n * defaultWindow.pageBytes + READ_WRITE);
+    }
+  }
+
+  private get maxWindows(): number {
+    return this.dynamic ? MAX_WINDOWS : 1;
   }
 }

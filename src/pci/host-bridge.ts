@@ -60,6 +60,8 @@ export interface HostBridgeOptions {
   readonly interrupts: PciInterrupts;
   /** Size of the default DMA window, 1 GiB unless given. */
   readonly dmaWindowBytes?: number;
+  /** In place of it, the only window: see DmaWindowOptions.only. */
+  readonly onlyDmaWindow?: { readonly gra: number; readonly lenBytes: number };
   /** Told of what a driver or device got wrong, once for each kind. */
   readonly warn?: (message: string) => void;
 }
@@ -106,6 +108,7 @@ export class HostBridge implements PciBus {
     this.dmaWindows = new DmaWindowSet({
       liobn: LIOBN_BASE + index * LIOBNS_PER_BRIDGE,
       defaultBytes: options.dmaWindowBytes ?? 2 ** 30,
+      ...(options.onlyDmaWindow && { only: options.onlyDmaWindow }),
       memoryBytes: options.view.sizeBytes,
     });
     this.pins = Array.from({ length: PINS }, (_, line) => {

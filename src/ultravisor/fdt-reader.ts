@@ -5,6 +5,8 @@
 const MAGIC = 0xd00dfeed;
 const HEADER_BYTES = 40;
 const MAX_TREE_BYTES = 2 * 1024 * 1024;
+/** Nodes of which there is one. */
+const SINGLE = ['chosen', 'rtas'];
 const TOKEN = { beginNode: 1, endNode: 2, property: 3, nop: 4, end: 9 } as const;
 
 export interface FdtSummary {
@@ -38,6 +40,7 @@ export function readFdt(blob: Uint8Array): FdtSummary | undefined {
     return undefined;
   };
   const nodes = new Map<string, Map<string, Uint8Array>>();
+  const names = new Set<string>();
   let depth = 0;
   let current: Map<string, Uint8Array> | undefined;
   let at = structure;
@@ -51,8 +54,12 @@ export function readFdt(blob: Uint8Array): FdtSummary | undefined {
       depth++;
       current = undefined;
       if (depth === 2) {
+        // Two nodes of one name, or properties, could show the ultravisor one thing and the guest another.
+        const plainName = name.split('@')[0];
+        if (nodes.has(plainName) && (SINGLE.includes(plainName) || names.has(name))) return undefined;
+        names.add(name);
         current = new Map();
-        nodes.set(name.split('@')[0], current);
+        nodes.set(plainName, current);
       }
     } else if (token === TOKEN.endNode) {
       if (--depth < 0) return undefined;
@@ -65,6 +72,7 @@ export function readFdt(blob: Uint8Array): FdtSummary | undefined {
       if (lenBytes > structureEnd - at || nameAt >= total) return undefined;
       const name = text(nameAt, total);
       if (name === undefined) return undefined;
+      if (current?.has(name)) return undefined;
       current?.set(name, blob.subarray(at, at + lenBytes));
       at = (at + lenBytes + 3) & ~3;
     } else if (token === TOKEN.end) {

@@ -170,6 +170,26 @@ export class Pages {
     return U_SUCCESS;
   }
 
+  /** Clears what is secure, but for the ranges. Memory that is zero already is not written. */
+  clearExcept(keep: readonly { readonly gra: number; readonly lenBytes: number }[]): void {
+    const { pageBytes } = this.ownership;
+    const kept = keep
+      .filter(({ lenBytes }) => lenBytes > 0)
+      .map(({ gra, lenBytes }) => ({ start: gra, end: gra + lenBytes }))
+      .sort((a, b) => a.start - b.start);
+    for (let page = 0; page < this.ownership.pages; page++) {
+      if (this.ownership.state(page) !== 'secure') continue;
+      const end = this.graOf(page) + pageBytes;
+      let at = this.graOf(page);
+      for (const range of kept) {
+        if (range.start >= end || range.end <= at) continue;
+        if (range.start > at) this.clearRange(at, range.start);
+        at = Math.min(end, range.end);
+      }
+      if (at < end) this.clearRange(at, end);
+    }
+  }
+
   /** The end of the VM: slots are forgotten, and nothing secret stays. `keep`: of a VM that was never committed. */
   release(keep: boolean): void {
     for (let page = 0; page < this.ownership.pages; page++) {
@@ -183,6 +203,10 @@ export class Pages {
   /** U_STATE for a call that comes while there is nothing to act on. */
   requireSlots(): number | undefined {
     return this.hasSlots ? undefined : U_STATE;
+  }
+
+  private clearRange(start: number, end: number): void {
+    if (!isZero(this.memory.read(start, end - start))) this.memory.fill(start, end - start);
   }
 
   private secure(page: number, cause: string): void {
@@ -227,4 +251,10 @@ export class Pages {
     const end = first + Number(count);
     return this.inSlot(first, Math.max(end, first + 1)) ? { first, end } : undefined;
   }
+}
+
+function isZero(bytes: Uint8Array<ArrayBuffer>): boolean {
+  const words = new Int32Array(bytes.buffer, 0, bytes.length >> 2);
+  for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false;
+  return bytes.subarray(4 * words.length).every((byte) => byte === 0);
 }

@@ -7,6 +7,8 @@ export interface GuestCpu {
   readonly id: number;
   readonly msr: bigint;
   readonly nia: bigint;
+  /** PIDR: the process, as the guest numbers them. */
+  readonly processId: bigint;
   /** True if it executes, or waits to go on executing. */
   readonly active: boolean;
   gpr(n: number): bigint;

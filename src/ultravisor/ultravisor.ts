@@ -2,7 +2,7 @@
 // stands between the secure guest and the hypervisor from then on (UV-API; docs/ultravisor.md has what is here call by
 // call). It sees guest memory and registers as they are, knows no device, and reaches the hypervisor through a port.
 //
-// Absent: sealed images (an image without an ESM blob is accepted), the encrypted paging of secure memory.
+// Absent: the encrypted paging of secure memory.
 
 import { MSR } from '../cpu/state/msr.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
@@ -21,6 +21,10 @@ import {
   U_SUCCESS,
   UV,
 } from './calls.ts';
+import type { Checked } from './esm/blob.ts';
+import { FileReader } from './esm/file-reader.ts';
+import { findImage } from './esm/image.ts';
+import { type Sealing, type VerifiedImage, verifyImage } from './esm/verify.ts';
 import { type FdtSummary, fdtBytes, readFdt } from './fdt-reader.ts';
 import { H_RANDOM, H_REGISTER_PROC_TBL, H_RTAS, type HcallRegisters, hcallRegisters } from './hcall-registers.ts';
 import { Pages } from './pages.ts';
@@ -64,11 +68,20 @@ export interface UltravisorOptions {
   readonly partition: PartitionTable;
   /** The hypervisor's sight of memory, for what it touches beyond a carried call. */
   readonly hostView: HostView;
+  /** Absent: blobs are not looked for. */
+  readonly sealing?: Sealing;
   readonly random: () => bigint;
   readonly instructions: () => bigint;
   readonly event?: (event: SvmEvent) => void;
   /** The VM cannot go on. */
   readonly halt: (message: string) => void;
+}
+
+/** Where the guest goes on if it turns secure. */
+interface Entry {
+  readonly cpu: GuestCpu;
+  readonly kernel: bigint;
+  readonly fdt: bigint;
 }
 
 type Caller = 'guest' | 'user' | 'hypervisor';
@@ -92,7 +105,6 @@ export const ABSENT_UCALLS: readonly (readonly [token: number, name: string, why
   [UV.RETURN, 'UV_RETURN', 'the hypervisor returns from the reflected call instead'],
   [0xf144, 'UV_READ_MEM', 'for host firmware'],
   [0xf148, 'UV_WRITE_MEM', 'for host firmware'],
-  [UV.ESMB_GET_FILE, 'UV_ESMB_GET_FILE', 'sealed images are not there yet'],
   [0xf150, 'UV_SEND_SBE_COMMAND', 'for host firmware'],
 ];
 
@@ -107,6 +119,9 @@ export class Ultravisor {
   private services: ReadonlyMap<number, string> = new Map();
   /** CPUs that the guest has asked RTAS to start. */
   private readonly starting = new Map<number, { nia: bigint; r3: bigint; cookie: bigint }>();
+  /** The files of the sealed image that runs. */
+  private files: FileReader | undefined;
+  private verifying: Promise<void> | undefined;
   /** The hypercall being reflected. */
   private reflecting: number | undefined;
 
@@ -124,6 +139,14 @@ export class Ultravisor {
   /** What stands for the registers of vCPU `id` with the hypervisor; undefined while it may see the real ones. */
   windowOf(id: number): RegisterWindow | undefined {
     return this.options.cpus[id].msr & MSR.S ? this.windows[id] : undefined;
+  }
+
+  /**
+   * A sealed image is being verified, which is not done within one call: no vCPU may run, and nothing else may happen to the
+   * machine, until this is settled. It never rejects.
+   */
+  get verification(): Promise<void> | undefined {
+    return this.verifying;
   }
 
   /** Serves the `sc 2` of a vCPU; its next instruction address is past the instruction. */
@@ -289,6 +312,13 @@ export class Ultravisor {
         ref: 'UV-API UV_SVM_TERMINATE',
       },
       {
+        token: UV.ESMB_GET_FILE,
+        name: 'UV_ESMB_GET_FILE',
+        from: 'user',
+        handler: (_args, cpu) => this.readFile(cpu!),
+        ref: 'UV-API UV_ESMB_GET_FILE',
+      },
+      {
         token: UV.UNSHARE_ALL_PAGES,
         name: 'UV_UNSHARE_ALL_PAGES',
         from: 'guest',
@@ -300,7 +330,8 @@ export class Ultravisor {
 
   /**
    * r4 is where the kernel starts, r5 its device tree. On success the vCPU goes on at the kernel's start as if it had
-   * just been loaded, in secure mode. Deviation: the kernel is entered whether or not a sealed image vouches for it.
+   * just been loaded, in secure mode. An image without a blob is accepted unless `sealing.required`; one with a blob is
+   * verified, which `verification` is about.
    */
   private enterSecureMode(cpu: GuestCpu, kernel: bigint, fdt: bigint): number | undefined {
     if (kernel === 0n || !this.isRam(kernel, 4)) return U_P2;
@@ -314,16 +345,53 @@ export class Ultravisor {
     this.step('H_SVM_INIT_START');
     const started = this.options.hypervisor.hcall(H_SVM.INIT_START, []);
     if (started !== H_SUCCESS || !this.pages.hasSlots) return this.abort(`H_SVM_INIT_START answered ${started}`);
-    const problem = this.checkTree(cpu, Number(fdt));
-    if (problem) return this.abort(problem);
+    const tree = this.checkTree(cpu, Number(fdt));
+    if (typeof tree === 'string') return this.abort(tree);
     this.step('H_SVM_PAGE_IN');
     if (!this.pages.secureAll()) return this.abort('the hypervisor withholds a page');
+    const entry = { cpu, kernel, fdt };
+    const { sealing } = this.options;
+    if (!sealing) return this.commit(entry, undefined);
+    // Once more: until now the hypervisor could have changed it.
+    const securedTree = this.checkTree(cpu, Number(fdt));
+    if (typeof securedTree === 'string') return this.abort(securedTree);
+    const image = findImage(this.options.memory, securedTree);
+    if (!image.ok) return this.abort(`ESM blob: ${image.reason}`);
+    if (!image.value.blob) {
+      return sealing.required
+        ? this.abort('ESM blob: the image is not sealed, and this machine takes sealed ones only')
+        : this.commit(entry, undefined);
+    }
+    const step = (name: string, detail: string) => this.step(name, detail);
+    const { memory } = this.options;
+    const request = { sealing, memory, tree: securedTree, image: image.value, kernelGra: Number(kernel), step };
+    this.verifying = verifyImage(request).then(
+      (verified) => this.verified(entry, verified),
+      (cause: unknown) => this.verified(entry, { ok: false, reason: `verification failed: ${cause}` }),
+    );
+    return undefined;
+  }
+
+  /** The end of a verification, which is what the guest's UV_ESM has waited for. */
+  private verified(entry: Entry, verified: Checked<VerifiedImage>): void {
+    this.verifying = undefined;
+    const status = verified.ok ? this.commit(entry, verified.value) : this.abort(verified.reason);
+    if (status !== undefined) entry.cpu.setGpr(3, BigInt.asUintN(64, BigInt(status)));
+  }
+
+  /** From here on there is no way back. Memory that a sealed image does not vouch for is cleared. */
+  private commit({ cpu, kernel, fdt }: Entry, sealed: VerifiedImage | undefined): number | undefined {
     const done = this.options.hypervisor.hcall(H_SVM.INIT_DONE, []);
     if (done !== H_SUCCESS) return this.abort(`H_SVM_INIT_DONE answered ${done}`);
     // Until now the hypervisor could have taken a page back.
     if (!this.pages.allSecure) return this.abort('the hypervisor has kept memory to itself');
     this.svm = 'secure';
     this.step('H_SVM_INIT_DONE');
+    if (sealed) {
+      const treeBytes = fdtBytes(this.options.memory.read(Number(fdt), FDT_HEADER_BYTES))!;
+      this.pages.clearExcept([...sealed.keep, { gra: Number(fdt), lenBytes: treeBytes }]);
+      this.files = new FileReader(sealed.files);
+    }
     for (let n = 0; n < 32; n++) cpu.setGpr(n, 0n);
     cpu.setGpr(3, fdt);
     cpu.setGpr(4, kernel);
@@ -331,8 +399,20 @@ export class Ultravisor {
     return undefined;
   }
 
-  /** What is wrong with the device tree, if something is. Notes the RTAS services. */
-  private checkTree(cpu: GuestCpu, gra: number): string | undefined {
+  /** r4 = offset, r5 to r12 = name of the file; the result is its bytes in r4 to r11. */
+  private readFile(cpu: GuestCpu): number {
+    if (!(cpu.msr & MSR.S)) return U_PERMISSION;
+    const name = bytesOf(Array.from({ length: 8 }, (_, n) => cpu.gpr(5 + n)));
+    const piece = this.files?.read(name, cpu.gpr(4), cpu.processId) ?? U_PARAMETER;
+    if (typeof piece === 'number') return piece;
+    const padded = new DataView(new ArrayBuffer(64));
+    new Uint8Array(padded.buffer).set(piece);
+    for (let n = 0; n < 8; n++) cpu.setGpr(4 + n, padded.getBigUint64(8 * n));
+    return piece.length;
+  }
+
+  /** The device tree, or what is wrong with it. Notes the RTAS services. */
+  private checkTree(cpu: GuestCpu, gra: number): FdtSummary | string {
     const { memory } = this.options;
     const lenBytes = fdtBytes(memory.read(gra, FDT_HEADER_BYTES));
     if (lenBytes === undefined || !memory.contains(gra, lenBytes)) return 'there is no device tree';
@@ -341,7 +421,7 @@ export class Ultravisor {
     if (tree.bootCpu !== cpu.id) return `the device tree names CPU ${tree.bootCpu} as the boot CPU, not ${cpu.id}`;
     this.services = servicesOf(tree);
     const missing = NEEDED_SERVICES.filter((name) => ![...this.services.values()].includes(name));
-    return missing.length > 0 ? `/rtas lacks ${missing.join(', ')}` : undefined;
+    return missing.length > 0 ? `/rtas lacks ${missing.join(', ')}` : tree;
   }
 
   /** Back to a normal VM; the guest goes on behind its UV_ESM. */
@@ -364,6 +444,7 @@ export class Ultravisor {
       this.svm = 'terminated';
       this.step('terminated', by);
       this.starting.clear();
+      this.files = undefined;
       if (by === 'UV_SVM_TERMINATE') this.options.halt('the hypervisor has terminated the secure VM');
       return;
     }
@@ -435,6 +516,15 @@ export class Ultravisor {
 function nameOf(token: bigint): string {
   const absent = ABSENT_UCALLS.find(([number]) => BigInt(number) === token);
   return absent ? `${absent[1]} (not implemented)` : 'unknown';
+}
+
+/** Doublewords as bytes, big-endian. */
+function bytesOf(values: readonly bigint[]): Uint8Array {
+  const view = new DataView(new ArrayBuffer(8 * values.length));
+  values.forEach((value, n) => {
+    view.setBigUint64(8 * n, value);
+  });
+  return new Uint8Array(view.buffer);
 }
 
 /** Arguments as numbers; what is beyond 2^53 becomes -1, which no check lets pass. */

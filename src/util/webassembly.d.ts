@@ -23,6 +23,15 @@ declare namespace WebAssembly {
     constructor(descriptor: { value: string; mutable?: boolean }, value?: unknown);
     value: unknown;
   }
+  class Table {
+    constructor(descriptor: { element: 'anyfunc'; initial: number; maximum?: number });
+    readonly length: number;
+    // biome-ignore lint/suspicious/noExplicitAny: as in the DOM library, whose declaration browser builds see
+    get(index: number): any;
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    set(index: number, value?: any): void;
+    grow(delta: number): number;
+  }
   class CompileError extends Error {}
   function validate(bytes: Uint8Array<ArrayBuffer>): boolean;
 }

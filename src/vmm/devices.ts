@@ -10,7 +10,16 @@ import type { DmaEvents, DmaMode } from '../pci/dma-space.ts';
 import type { PciBus, PciFunction } from '../pci/function.ts';
 import { DEVICES_PER_BUS, HostBridge, MAX_HOST_BRIDGES, type PciInterrupts } from '../pci/host-bridge.ts';
 import { UsageError } from '../util/errors.ts';
-import { addHostBridgeNode, type TokenOf } from './pci-nodes.ts';
+import {
+  type BounceArea,
+  bounceArea,
+  DmaControl,
+  type DmaMoment,
+  type DmaPolicy,
+  type DmaSwitch,
+  type DmaSwitchEvent,
+} from './dma-policy.ts';
+import { addBounceNode, addHostBridgeNode, type TokenOf } from './pci-nodes.ts';
 
 /** Makes a device for the bus it will sit on. */
 export type DeviceMaker = (bus: PciBus, ports: DevicePorts) => PciDevice;
@@ -38,6 +47,12 @@ export interface DevicesOptions {
   /** 1 or 2. */
   readonly bridges: number;
   readonly ports: DevicePorts;
+  /** When virtio devices go through the platform's translation. Default `transition`. */
+  readonly dmaPolicy?: DmaPolicy;
+  /** Where the machine stands, for the records of switches. */
+  readonly now?: () => DmaMoment;
+  /** Told of each switch. */
+  readonly dmaSwitched?: (event: DmaSwitchEvent) => void;
 }
 
 /** A device as reports show it. */
@@ -46,12 +61,17 @@ export interface DeviceDescription {
   /** `bridge:slot`, as in `0:3`. */
   readonly place: string;
   readonly functions: readonly { readonly name: string; readonly id: string; readonly dma: DmaMode }[];
+  /** How a virtio device's way to memory was switched, in order. */
+  readonly dmaSwitches?: readonly DmaSwitch[];
 }
 
 export class Devices {
   readonly bridges: readonly HostBridge[];
   private readonly ports: DevicePorts;
   private readonly plugged: PluggedDevice[] = [];
+  private readonly dma: DmaControl;
+  /** Under the policy `window`, the memory that the guest is to leave to its devices. */
+  readonly bounceArea: BounceArea | undefined;
 
   /** Throws UsageError for an impossible number of bridges. */
   constructor(options: DevicesOptions) {
@@ -60,6 +80,12 @@ export class Devices {
       throw new UsageError('bridges', `A machine has 1 or ${MAX_HOST_BRIDGES} PCI host bridges, not ${bridges}.`);
     }
     this.ports = ports;
+    this.dma = new DmaControl({
+      policy: options.dmaPolicy ?? 'transition',
+      now: options.now ?? (() => ({ instructions: 0n, guestSeconds: 0 })),
+      ...(options.dmaSwitched && { switched: options.dmaSwitched }),
+    });
+    this.bounceArea = this.dma.policy === 'window' ? bounceArea(view.sizeBytes) : undefined;
     this.bridges = Array.from(
       { length: bridges },
       (_, index) =>
@@ -68,6 +94,7 @@ export class Devices {
           view,
           map,
           interrupts: interrupts(index),
+          ...(this.bounceArea && { onlyDmaWindow: this.bounceArea }),
           warn: (message) => ports.log.warn(message),
         }),
     );
@@ -89,6 +116,7 @@ export class Devices {
       throw new UsageError('slot', `Slot ${slot} of PCI host bridge ${index} is taken; choose another or none.`);
     }
     const device = request.make(bridge, this.ports);
+    this.dma.adopt(device);
     bridge.plug(slot, device.functions);
     const plugged = { device, bridge, slot };
     this.plugged.push(plugged);
@@ -104,9 +132,20 @@ export class Devices {
     for (const { device } of this.plugged) yield* device.functions;
   }
 
+  get dmaPolicy(): DmaPolicy {
+    return this.dma.policy;
+  }
+
+  /** The hypervisor has learnt what the VM is now: switches how the devices reach memory, as the policy says. */
+  transition(now: 'normal' | 'started' | 'secure'): void {
+    if (now === 'secure') this.dma.turnedSecure();
+    if (now === 'normal') this.dma.turnedNormal();
+  }
+
   /** Power-on state of all devices and bridges. */
   reset(): void {
     for (const { device } of this.plugged) device.reset();
+    this.dma.machineReset();
     for (const bridge of this.bridges) bridge.reset();
   }
 
@@ -126,17 +165,19 @@ export class Devices {
   /** The nodes of the bridges and their functions. */
   addNodes(tree: DeviceTree, tokenOf: TokenOf): void {
     for (const bridge of this.bridges) addHostBridgeNode(tree, bridge, tokenOf);
+    if (this.bounceArea) addBounceNode(tree, this.bounceArea);
   }
 
   describe(): DeviceDescription[] {
     return this.plugged.map(({ device, bridge, slot }) => ({
       kind: device.kind,
       place: `${bridge.index}:${slot}`,
-      functions: device.functions.map(({ name, config, dma }) => ({
+      functions: device.functions.map(({ name, config, identity, dma }) => ({
         name,
-        id: `${hex4(config.vendorId)}:${hex4(config.deviceId)}`,
+        id: `${hex4(config.vendorId)}:${hex4(identity.deviceId)}`,
         dma: dma.mode,
       })),
+      ...(this.dma.switches(device) && { dmaSwitches: this.dma.switches(device)! }),
     }));
   }
 

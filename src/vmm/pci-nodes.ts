@@ -5,7 +5,7 @@
 // places them. Left out: hot-plug (`ibm,drc-*`), NUMA (`ibm,associativity`), error recovery (`ibm,eeh-*`).
 
 import type { DeviceTree } from '../firmware/device-tree.ts';
-import { cells, cells64, type PropertyBytes, text } from '../firmware/property.ts';
+import { cells, cells64, empty, type PropertyBytes, text } from '../firmware/property.ts';
 import { WINDOW_SERVICES } from '../hypervisor/pci/window-services.ts';
 import { headerOffset } from '../pci/config-space.ts';
 import type { BarConfig, BarKind, PciFunction } from '../pci/function.ts';
@@ -65,13 +65,37 @@ export function addHostBridgeNode(tree: DeviceTree, bridge: HostBridge, tokenOf:
     'ibm,#dma-address-cells': cells(2),
     'ibm,#dma-size-cells': cells(2),
     'ibm,dma-window': joined([cells(window.liobn), cells64(window.base, window.sizeBytes)]),
-    'ibm,ddw-applicable': cells(tokenOf(query), tokenOf(create), tokenOf(remove)),
-    // Count, then extensions 1 (the reset service) and 2 (a query may have six outputs).
-    'ibm,ddw-extensions': cells(2, tokenOf(reset), 1),
+    ...(dmaWindows.dynamic
+      ? {
+          'ibm,ddw-applicable': cells(tokenOf(query), tokenOf(create), tokenOf(remove)),
+          // Count, then extensions 1 (the reset service) and 2 (a query may have six outputs).
+          'ibm,ddw-extensions': cells(2, tokenOf(reset), 1),
+        }
+      : // One 32-bit memory range of the bus, at the same address in memory.
+        { 'dma-ranges': joined([cells(SPACE.mem32), cells64(window.base, window.base, window.sizeBytes)]) }),
   });
   for (const { device, number, pciFunction } of bridge.allFunctions()) {
     const place = number === 0 ? device.toString(16) : `${device.toString(16)},${number.toString(16)}`;
     node.add(`${nodeName(pciFunction)}@${place}`, functionProperties(pciFunction, device, number));
+  }
+}
+
+/**
+ * The memory behind the bridges' only DMA window (Devicetree Specification 3.5.2): the guest uses it for nothing else,
+ * and the bridges name it.
+ */
+export function addBounceNode(tree: DeviceTree, area: { readonly gra: number; readonly lenBytes: number }): void {
+  const parent = tree.root.add('reserved-memory', {
+    '#address-cells': cells(2),
+    '#size-cells': cells(2),
+    ranges: empty(),
+  });
+  const node = parent.add(`dma-bounce@${area.gra.toString(16)}`, {
+    compatible: text('restricted-dma-pool'),
+    reg: cells64(area.gra, area.lenBytes),
+  });
+  for (const each of tree.root.children) {
+    if (each.text('device_type') === 'pci') each.set('memory-region', cells(node.phandle));
   }
 }
 

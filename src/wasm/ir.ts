@@ -86,9 +86,12 @@ export class GlobalRef {
 }
 export class VariableSlot {
   readonly type: ValueType;
+  /** Read once, right after it has been set: its WebAssembly local is free afterwards. */
+  readonly once: boolean;
   local = -1;
-  constructor(type: ValueType) {
+  constructor(type: ValueType, once = false) {
     this.type = type;
+    this.once = once;
   }
 }
 
@@ -121,6 +124,7 @@ export type Statement =
       readonly no: Statement[];
     }
   | { readonly kind: 'block' | 'loop'; readonly label: Label; readonly body: Statement[] }
+  | { readonly kind: 'list'; readonly body: Statement[] }
   | { readonly kind: 'br'; readonly label: Label; readonly condition?: Value }
   | { readonly kind: 'switch'; readonly index: Value; readonly cases: readonly Label[]; readonly otherwise: Label }
   | { readonly kind: 'return'; readonly value?: Value }
@@ -647,12 +651,16 @@ export interface ValueOf {
 export class Variable<T extends ValueType> {
   readonly fn: FunctionBuilder;
   readonly slot: VariableSlot;
-  constructor(fn: FunctionBuilder, type: T) {
+  constructor(fn: FunctionBuilder, type: T, once = false) {
     this.fn = fn;
-    this.slot = new VariableSlot(type);
+    this.slot = new VariableSlot(type, once);
   }
   get(): ValueOf[T] {
     return this.fn.effect('get', this.slot.type, [], this.slot) as ValueOf[T];
+  }
+  /** The value for one use, before the next assignment. */
+  peek(): ValueOf[T] {
+    return this.fn.variableValue(this.slot) as ValueOf[T];
   }
   set(value: ValueOf[T]): void {
     this.fn.use(value);
@@ -692,6 +700,21 @@ const fold64: Readonly<Record<string, (a: bigint, b: bigint) => bigint>> = {
   'i64.shl': (a, b) => a << (b & 63n),
   'i64.shr_u': (a, b) => BigInt.asUintN(64, a) >> (b & 63n),
   'i64.shr_s': (a, b) => a >> (b & 63n),
+  'i64.rotl': (a, b) => (a << (b & 63n)) | (BigInt.asUintN(64, a) >> (-b & 63n)),
+};
+
+const unsigned = (value: bigint) => BigInt.asUintN(64, value);
+const compare64: Readonly<Record<string, (a: bigint, b: bigint) => boolean>> = {
+  'i64.eq': (a, b) => a === b,
+  'i64.ne': (a, b) => a !== b,
+  'i64.lt_s': (a, b) => a < b,
+  'i64.le_s': (a, b) => a <= b,
+  'i64.gt_s': (a, b) => a > b,
+  'i64.ge_s': (a, b) => a >= b,
+  'i64.lt_u': (a, b) => unsigned(a) < unsigned(b),
+  'i64.le_u': (a, b) => unsigned(a) <= unsigned(b),
+  'i64.gt_u': (a, b) => unsigned(a) > unsigned(b),
+  'i64.ge_u': (a, b) => unsigned(a) >= unsigned(b),
 };
 
 /** `op(x, identity)` is `x`. */
@@ -717,6 +740,13 @@ const rightIdentity: Readonly<Record<string, number>> = {
   'i64.mul': 1,
 };
 
+export interface BuildMark {
+  readonly list: Statement[];
+  readonly length: number;
+  readonly nesting: number;
+  readonly loopDepth: number;
+}
+
 /** Builds one function: values by their methods, statements in the order of the calls. */
 export class FunctionBuilder {
   readonly name: string;
@@ -724,6 +754,8 @@ export class FunctionBuilder {
   readonly body: Statement[] = [];
   readonly params: readonly Value[];
   loopDepth = 0;
+  /** How many `if`, `block`, `loop` and the like are being built around what comes next. */
+  nesting = 0;
   private current: Statement[] = this.body;
 
   constructor(name: string, signature: Signature) {
@@ -795,14 +827,14 @@ export class FunctionBuilder {
     if (a.kind === 'const' && a.type === 'i32') {
       const left = a.imm as number;
       if (op === 'i32.eqz') return this.i32(Number(left === 0));
+      if (op === 'i32.clz') return this.i32(Math.clz32(left));
       if (b?.kind === 'const' && fold32[op]) return this.i32(fold32[op](left, b.imm as number));
     }
     if (a.kind === 'const' && a.type === 'i64') {
       const left = a.imm as bigint;
       if (op === 'i32.wrap_i64') return this.i32(Number(BigInt.asIntN(32, left)));
       if (op === 'i64.eqz') return this.i32(Number(left === 0n));
-      if (op === 'i64.eq' && b?.kind === 'const') return this.i32(Number(left === b.imm));
-      if (op === 'i64.ne' && b?.kind === 'const') return this.i32(Number(left !== b.imm));
+      if (b?.kind === 'const' && compare64[op]) return this.i32(Number(compare64[op](left, b.imm as bigint)));
     }
     if (b?.kind === 'const' && typeof b.imm === 'number' && rightIdentity[op] === b.imm && a.type === 'i32')
       return a as I32;
@@ -901,6 +933,10 @@ export class FunctionBuilder {
     return variable;
   }
 
+  variableValue(slot: VariableSlot): Value {
+    return this.pure(this.make(slot.type, 'pure', 'get', [], slot));
+  }
+
   getGlobal<T extends ValueType>(global: GlobalRef): ValueOf[T] {
     return this.effect('global.get', global.type, [], global) as ValueOf[T];
   }
@@ -950,7 +986,7 @@ export class FunctionBuilder {
     let result: Variable<ValueType> | undefined;
     const assign = (part: () => V) => () => {
       const value = part();
-      result ??= this.variable(value.type);
+      result ??= new Variable(this, value.type, true);
       (result as unknown as Variable<'i32'>).set(value as unknown as I32);
     };
     this.if(condition, assign(then), assign(otherwise));
@@ -1007,9 +1043,33 @@ export class FunctionBuilder {
     const outer = this.current;
     const inner: Statement[] = [];
     this.current = inner;
+    this.nesting++;
     part();
+    this.nesting--;
     this.current = outer;
     return inner;
+  }
+  /** A place in the sequence whose statements are added later, with `fillPlace`, before the function is encoded. */
+  later(): Statement[] {
+    const body: Statement[] = [];
+    this.emit({ kind: 'list', body });
+    return body;
+  }
+  /** Where building stands, for `rollback`. */
+  mark(): BuildMark {
+    const { current, nesting, loopDepth } = this;
+    return { list: current, length: current.length, nesting, loopDepth };
+  }
+  /** Takes back all statements since `mark` was made in the same list or around it. Their values must not be used. */
+  rollback(mark: BuildMark): void {
+    this.current = mark.list;
+    this.current.length = mark.length;
+    this.nesting = mark.nesting;
+    this.loopDepth = mark.loopDepth;
+  }
+  /** Adds statements to a place made by `later`; they may only use variables, parameters and constants. */
+  fillPlace(place: Statement[], part: () => void): void {
+    place.push(...this.collect(part));
   }
   private checkArguments(target: FunctionRef, args: readonly Value[]): void {
     const wanted = target.signature.signature.params;

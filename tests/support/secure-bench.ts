@@ -17,6 +17,7 @@ const GUEST_MSR = MSR.SF | MSR.ME | MSR.LE;
 
 export class SecurableFake extends FakeVcpu {
   override msr = GUEST_MSR;
+  processId = 1n;
   get active(): boolean {
     return this.state !== 'stopped';
   }

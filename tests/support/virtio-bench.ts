@@ -238,7 +238,14 @@ export interface RubbishOutcome {
 export async function throwRubbish(
   kind: DeviceKind,
   rounds: number,
-  options: { events?: ManualEvents; fill?: (buffers: DataView, word: () => number) => void; after?: () => void } = {},
+  options: {
+    events?: ManualEvents;
+    fill?: (buffers: DataView, word: () => number) => void;
+    after?: () => void;
+    pieces?: readonly number[];
+    /** True: the queue is not set up this time. */
+    leaveOut?: (index: number) => boolean;
+  } = {},
 ): Promise<RubbishOutcome> {
   const memory = new TestMemory(RUBBISH_BYTES);
   const reasons: Record<string, number> = {};
@@ -267,8 +274,9 @@ export async function throwRubbish(
     device.writeStatus(device.status | STATUS.FEATURES_OK, 'modern');
     const queues = Math.min(7, kind.queueSizes.length);
     for (let index = 0; index < queues; index++) {
+      if (options.leaveOut?.(index)) continue;
       const size = format === 'packed' ? 1 + (word() % 16) : 2 ** (word() % 5);
-      device.enableQueue(makeRubbish(word, memory.data, format, { index, size }), 'modern');
+      device.enableQueue(makeRubbish(word, memory.data, format, { index, size, pieces: options.pieces }), 'modern');
     }
     device.writeStatus(device.status | STATUS.DRIVER_OK, 'modern');
     if (word() % 2 === 0) await options.events?.settle();

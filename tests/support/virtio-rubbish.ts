@@ -8,6 +8,9 @@ export const RUBBISH_BYTES = 0x10000;
 export const RUBBISH_BUFFERS = 0x8000;
 const QUEUE_BYTES = 0x1000;
 
+/** Lengths of a header, of data, and of what the device writes last, as of a block device. */
+const BLOCK_PIECES: readonly number[] = [16, 512, 1];
+
 /**
  * Fills a queue's areas, and tables for its indirect descriptors. Up to 7 queues fit in front of the buffers, which lie at
  * RUBBISH_BUFFERS and are the caller's to fill.
@@ -16,10 +19,12 @@ export function makeRubbish(
   word: () => number,
   data: DataView,
   format: QueueFormat,
-  { index = 0, size }: { index?: number; size: number },
+  { index = 0, size, pieces = BLOCK_PIECES }: { index?: number; size: number; pieces?: readonly number[] },
 ): QueueLayout {
   const base = QUEUE_BYTES * (index + 1);
   const [ring, driver, device, table] = [base, base + 0x400, base + 0x600, base + 0x900];
+  // A device whose requests have more to them than a block device's gets more that are whole.
+  const whole = pieces !== BLOCK_PIECES;
   const rarely = () => word() % 16 === 0;
   const address = () => {
     const choice = word() % 32;
@@ -34,9 +39,10 @@ export function makeRubbish(
     const [high, low] = indirect ? [0, table + 16 * (word() % 64)] : address();
     data.setUint32(at, low, true);
     data.setUint32(at + 4, high, true);
-    // Often a piece of what a block device expects: header, data, status.
-    const role = word() % 3 === 0 ? -1 : place % 3;
-    const likely = role < 0 ? [1, 4, 8, 16, 16, 20, 512, 512][word() % 8] : [16, word() % 4 === 0 ? 16 : 512, 1][role];
+    // Often a piece of what a device expects: header, data, status.
+    const role = word() % (whole ? 12 : 3) === 0 ? -1 : place % 3;
+    const expected = role === 1 && word() % 4 === 0 ? 16 : pieces[role];
+    const likely = role < 0 ? [1, 4, 8, 16, 16, 20, 512, 512][word() % 8] : expected;
     const lenBytes = indirect ? 16 * (1 + (word() % 6)) + (rarely() ? 3 : 0) : likely;
     data.setUint32(at + 8, rarely() ? word() : lenBytes, true);
     let flags = indirect ? 4 : word() & 1;
@@ -52,7 +58,11 @@ export function makeRubbish(
   for (let n = 0; n < 70; n += 1 + (word() % 4)) descriptor(table + 16 * n, 6, 'table', n % 6);
   data.setUint16(driver, word() & 3, true);
   data.setUint16(driver + 2, rarely() ? word() : word() % (size + 1), true);
-  for (let n = 0; n <= size; n++) data.setUint16(driver + 4 + 2 * n, rarely() ? word() : word() % size, true);
+  for (let n = 0; n <= size; n++) {
+    const head = word() % size;
+    const start = whole && word() % 4 !== 0 ? head - (head % 3) : head;
+    data.setUint16(driver + 4 + 2 * n, rarely() ? word() : start, true);
+  }
   data.setUint32(device, word() & 3, true);
   return { index, size, descriptorArea: ring, driverArea: driver, deviceArea: device };
 }

@@ -76,6 +76,41 @@ static void describe_memory(u32 node, u32 address_cells, u32 size_cells)
   }
 }
 
+#define VIRTIO_VENDOR 0x1af4
+#define SPACE_CODE 0x03000000u
+#define SPACE_MEMORY_64 0x03000000u
+
+/* PCI Bus Binding: unit, windows (child: 3 cells, parent: 2, size: 2), and the default DMA window (LIOBN, base, size). */
+static void describe_bridge(u32 node)
+{
+  if (machine.bridge.window || getprop(node, "ibm,dma-window", buffer, 20) != 20) return;
+  machine.bridge.window = (u32)cells(buffer, 1);
+  machine.bridge.dma_base = cells(buffer + 4, 2);
+  machine.bridge.dma_bytes = cells(buffer + 12, 2);
+  machine.bridge.fixed_window = getprop(node, "dma-ranges", buffer, sizeof buffer) != NOTHING;
+  if (getprop(node, "reg", buffer, 8) != NOTHING) {
+    machine.bridge.buid_high = (u32)cells(buffer, 1);
+    machine.bridge.buid_low = (u32)cells(buffer + 4, 1);
+  }
+  u32 length = getprop(node, "ranges", buffer, sizeof buffer);
+  for (u32 i = 0; length != NOTHING && i + 28 <= length; i += 28) {
+    if (((u32)cells(buffer + i, 1) & SPACE_CODE) != SPACE_MEMORY_64) continue;
+    machine.bridge.memory64 = cells(buffer + i + 4, 2);
+    machine.bridge.memory64_bytes = cells(buffer + i + 20, 2);
+    expect(cells(buffer + i + 12, 2) == machine.bridge.memory64, "the 64-bit window of the bridge is not at its own address");
+  }
+}
+
+static void describe_function(u32 node)
+{
+  u32 parent = of("parent", 1, 1, node, 0, 0, 0);
+  if (getcell(node, "vendor-id", 0) != VIRTIO_VENDOR || machine.bridge.function_count == 8) return;
+  if (getprop(parent, "reg", buffer, 8) == NOTHING) return;
+  if ((u32)cells(buffer, 1) != machine.bridge.buid_high || (u32)cells(buffer + 4, 1) != machine.bridge.buid_low) return;
+  if (getprop(node, "reg", buffer, 4) == NOTHING) return;
+  machine.bridge.functions[machine.bridge.function_count++] = (u32)cells(buffer, 1);
+}
+
 /* Every property is named, measured and read once; its length must be told the same way by both services. */
 static void read_properties(u32 node)
 {
@@ -102,6 +137,8 @@ static void walk(void)
     nodes++;
     read_properties(node);
     if (getprop_is(node, "device_type", "cpu")) describe_processor(node);
+    if (getprop_is(node, "device_type", "pci")) describe_bridge(node);
+    describe_function(node);
     if (getprop_is(node, "device_type", "memory")) describe_memory(node, address_cells, size_cells);
     memset(buffer, 0, 256);
     of("package-to-path", 3, 1, node, ADDRESS(buffer), 255, 0);
@@ -233,6 +270,8 @@ static void instantiate_rtas(void)
   expect_eq("instantiate-rtas", of("call-method", 3, 2, ADDRESS("instantiate-rtas"), instance, (u32)machine.rtas_base, 0), 0);
   machine.rtas_entry = of_output(1);
   expect(machine.rtas_entry && machine.rtas_entry != NOTHING, "instantiate-rtas gave no entry");
+  machine.token.read_config = token(node, "ibm,read-pci-config");
+  machine.token.write_config = token(node, "ibm,write-pci-config");
   machine.token.power_off = token(node, "power-off");
   machine.token.system_reboot = token(node, "system-reboot");
   machine.token.os_term = token(node, "ibm,os-term");

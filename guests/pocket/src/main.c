@@ -21,6 +21,7 @@ struct chapter_entry {
 
 static const struct chapter_entry chapters[] = {
     {"cpu", chapter_cpu}, {"mmu", chapter_mmu}, {"time", chapter_time}, {"interrupts", chapter_interrupts}, {"smp", chapter_smp}, {"patch", chapter_patch},
+    {"secure", chapter_secure},
 };
 
 static void verdict(u64 started)

@@ -85,7 +85,15 @@ struct machine {
   u32 rtas_size, rtas_functions;
   u64 heap, heap_end;
   char model[64], bootargs[512];
+  /* the first PCI host bridge, and the virtio functions on it */
   struct {
+    u32 buid_high, buid_low, window; /* window: LIOBN of the default DMA window */
+    u64 dma_base, dma_bytes, memory64, memory64_bytes; /* bus addresses, but for memory64, where they appear */
+    bool fixed_window; /* dma-ranges: the window stands for memory at its own address, set aside for devices */
+    u32 function_count, functions[8]; /* configuration addresses */
+  } bridge;
+  struct {
+    u32 read_config, write_config;
     u32 power_off, system_reboot, os_term, start_cpu, query_cpu, stop_self, set_xive, get_xive, int_on, int_off, time_of_day, nvram_fetch, nvram_store;
   } token;
 };
@@ -217,6 +225,17 @@ void xics_close(void); /* and none */
 void handle_external(void);
 bool send_ipi(u32 server);
 
+/* ---- secure.S ---- */
+i64 ultracall(u64 token, u64 r4, u64 r5);
+i64 enter_secure_mode(u64 device_tree); /* 0 = the VM is secure and has been restarted at its entry; else what UV_ESM answered */
+
+/* ---- pci.c ---- */
+u32 config_read(u32 address, u32 offset, u32 bytes);
+void config_write(u32 address, u32 offset, u32 bytes, u32 value);
+u32 register_read(u64 ra, u32 bytes); /* little-endian registers behind BARs */
+void register_write(u64 ra, u32 bytes, u32 value);
+bool dma_map(u64 bus, u64 ra, u64 bytes); /* TCEs of the default window; 4 KiB pages */
+
 /* ---- chapters ---- */
 void chapter_firmware_early(u64 initrd, u64 initrd_size, u64 entry, u64 base);
 void chapter_cpu(void);
@@ -225,6 +244,7 @@ void chapter_time(void);
 void chapter_interrupts(void);
 void chapter_smp(void);
 void chapter_patch(void);
+void chapter_secure(void);
 void chapter_echo(void);
 void mischief(void);
 void benchmark(void);

@@ -66,6 +66,22 @@ export async function extractFiles(
   });
 }
 
+/** All files of a package whose paths `wanted` holds for. Throws a PowervisorError if the package is damaged. */
+export async function extractAll(
+  deb: Uint8Array,
+  packageName: string,
+  wanted: (path: string) => boolean,
+): Promise<PackageFile[]> {
+  const member = findDataMember(deb);
+  const found: PackageFile[] = [];
+  const what = `${member.name} of package ${packageName}`;
+  for await (const entry of readTar(decompressChunks(member.data, what), what)) {
+    const path = entry.path.replace(/^\.?\/+/, '');
+    if (isFile(entry) && wanted(path)) found.push({ path, data: await entry.read() });
+  }
+  return found;
+}
+
 function isFile(member: TarMember): boolean {
   return member.type === '0' || member.type === '7';
 }

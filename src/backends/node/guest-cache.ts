@@ -10,10 +10,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { PowervisorError, UsageError } from '../../util/errors.ts';
 import { busyboxTemplate, makeBusyboxInitramfs } from './busybox-initramfs.ts';
-import { extractFiles } from './deb-archive.ts';
+import type { CpioEntry } from './cpio.ts';
+import { extractAll, extractFiles } from './deb-archive.ts';
 import { DebianRepository, type SignatureState } from './debian-repository.ts';
 import { digestOf, type FileDigest } from './download.ts';
 import { type GuestDefinition, type GuestRecipe, type GuestRole, guestCatalogue } from './guest-catalogue.ts';
+import { isWantedModule, moduleEntries, moduleNames } from './kernel-modules.ts';
 import { buildLinux, requireBuildTools } from './linux-build.ts';
 import { findMirror, readAptIndexTargets } from './mirror.ts';
 import { type Progress, silentProgress } from './progress.ts';
@@ -64,6 +66,12 @@ interface Manifest {
     readonly signature: SignatureState;
   };
   readonly files: Partial<Record<GuestRole, FileDigest & { readonly name: string }>>;
+}
+
+interface PackageChoice {
+  readonly suite: string;
+  readonly package: string;
+  readonly follow?: RegExp;
 }
 
 interface MadeGuest {
@@ -252,6 +260,7 @@ export class GuestCache {
       const { files, source } = await this.packageFiles(repository, recipe, [/^(usr\/)?bin\/busybox$/]);
       return { source, files: { initrd: makeBusyboxInitramfs(files[0].data) } };
     }
+    if (recipe.kind === 'modules-initramfs') return this.modulesInitramfs(repository, recipe);
     const { files, source } = await this.packageFiles(repository, recipe, [/^usr\/src\/linux-source-[\d.]+\.tar\.xz$/]);
     const logFile = join(this.directory, 'logs', `${recipe.package}.log`);
     await mkdir(join(this.directory, 'logs'), { recursive: true });
@@ -275,11 +284,26 @@ export class GuestCache {
     };
   }
 
-  private async packageFiles(
+  private async modulesInitramfs(
     repository: DebianRepository,
-    recipe: { readonly suite: string; readonly package: string; readonly follow?: RegExp },
-    wanted: readonly RegExp[],
-  ) {
+    recipe: Extract<GuestRecipe, { kind: 'modules-initramfs' }>,
+  ): Promise<MadeGuest> {
+    const tool = async (name: string, pattern: RegExp) =>
+      (await this.packageFiles(repository, { suite: recipe.suite, package: name }, [pattern])).files[0].data;
+    const busybox = await tool(recipe.busybox, /^(usr\/)?bin\/busybox$/);
+    const checker = await tool(recipe.checker, /^(usr\/)?sbin\/e2fsck\.static$/);
+    const { deb, chosen, source } = await this.package(repository, recipe);
+    const modules = await moduleEntries(await extractAll(deb, chosen.name, isWantedModule));
+    return { source, files: { initrd: makeBusyboxInitramfs(busybox, [checkerEntry(checker), ...modules]) } };
+  }
+
+  private async packageFiles(repository: DebianRepository, recipe: PackageChoice, wanted: readonly RegExp[]) {
+    const { deb, chosen, source } = await this.package(repository, recipe);
+    return { files: await extractFiles(deb, chosen.name, wanted), source };
+  }
+
+  /** The package of a recipe, or the one it depends on. */
+  private async package(repository: DebianRepository, recipe: PackageChoice) {
     let chosen = repository.find(recipe.package);
     if (recipe.follow !== undefined) {
       const target = recipe.follow.exec(chosen.depends)?.[0];
@@ -300,7 +324,7 @@ export class GuestCache {
       sha256: chosen.digest.sha256,
       signature: repository.signature,
     };
-    return { files: await extractFiles(deb, chosen.name, wanted), source };
+    return { deb, chosen, source };
   }
 
   private repository(suite: string, architecture: string): Promise<DebianRepository> {
@@ -340,14 +364,23 @@ function readConfig(name: string): Promise<string> {
 }
 
 /** Changes whenever the same packages would give other files, so that a guest made by an older Powervisor is redone. */
+function checkerEntry(data: Uint8Array | string): CpioEntry {
+  return { kind: 'file', path: 'bin/e2fsck', mode: 0o755, data };
+}
+
+/** A module that is none: what of an initramfs with modules is ours, for telling one recipe from another. */
+const templateModule = { path: 'lib/modules/0/kernel/virtio_blk.ko', data: Buffer.from('\0depends=\0') };
+
 async function recipeDigest(recipe: GuestRecipe): Promise<string> {
   const text = JSON.stringify(recipe, (_key, value: unknown) => (value instanceof RegExp ? value.source : value));
   const own =
     recipe.kind === 'busybox'
       ? busyboxTemplate()
-      : recipe.kind === 'linux-build'
-        ? await readConfig(recipe.config)
-        : '';
+      : recipe.kind === 'modules-initramfs'
+        ? busyboxTemplate([checkerEntry(moduleNames.join()), ...(await moduleEntries([templateModule]))])
+        : recipe.kind === 'linux-build'
+          ? await readConfig(recipe.config)
+          : '';
   return createHash('sha256').update(text).update(own).digest('hex');
 }
 

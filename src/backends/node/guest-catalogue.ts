@@ -15,6 +15,15 @@ export type GuestRecipe =
     }
   /** An initramfs around the static busybox of a package. */
   | { readonly kind: 'busybox'; readonly suite: string; readonly package: string }
+  /** The same with the modules of a kernel package for virtio devices and file systems, and a static e2fsck. */
+  | {
+      readonly kind: 'modules-initramfs';
+      readonly suite: string;
+      readonly package: string;
+      readonly follow: RegExp;
+      readonly busybox: string;
+      readonly checker: string;
+    }
   /** A kernel compiled on this machine from a package of Linux source and a list of options in `guests/`. */
   | { readonly kind: 'linux-build'; readonly suite: string; readonly package: string; readonly config: string };
 
@@ -30,6 +39,7 @@ const installerFiles = {
   initrd: /\/text\/debian-installer\/ppc64el\/initrd\.gz$/,
 };
 const kernelMeta = { package: 'linux-image-powerpc64le', follow: /\blinux-image-[\w.+-]+-powerpc64le\b/ };
+const tools = { busybox: 'busybox-static', checker: 'e2fsck-static' };
 const kernelFiles = { kernel: /^boot\/vmlinux-/ };
 
 export const guestCatalogue: readonly GuestDefinition[] = [
@@ -61,6 +71,18 @@ export const guestCatalogue: readonly GuestDefinition[] = [
     description: 'initramfs with one static BusyBox and a shell on the console',
     roles: ['initrd'],
     recipe: { kind: 'busybox', suite: 'bookworm', package: 'busybox-static' },
+  },
+  {
+    name: 'debian-12-modules',
+    description: 'initramfs for debian-12-kernel: BusyBox, e2fsck, modules of virtio devices and file systems',
+    roles: ['initrd'],
+    recipe: { kind: 'modules-initramfs', suite: 'bookworm', ...kernelMeta, ...tools },
+  },
+  {
+    name: 'debian-13-modules',
+    description: 'initramfs for debian-13-kernel: BusyBox, e2fsck, modules of virtio devices and file systems',
+    roles: ['initrd'],
+    recipe: { kind: 'modules-initramfs', suite: 'trixie', ...kernelMeta, ...tools },
   },
   {
     name: 'linux-svm',

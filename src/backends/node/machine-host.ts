@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { MachineHost } from '../machine-host.ts';
 import { decompress, detectCompression } from './decompress.ts';
+import { nodeSealCrypto } from './seal-crypto.ts';
 
 /** More than any kernel unpacks to. */
 const MAX_KERNEL_BYTES = 2 ** 30;
@@ -29,6 +30,7 @@ export const nodeMachineHost: MachineHost = {
     for (const chunk of chunks) hash.update(chunk);
     return hash.digest('hex');
   },
+  sealCrypto: nodeSealCrypto,
   decompress: async (format, bytes) => {
     if (detectCompression(bytes) === 'none') throw new Error(`${format} is not among gzip, xz and zstd`);
     return decompress(bytes, 'the kernel', MAX_KERNEL_BYTES);

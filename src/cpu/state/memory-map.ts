@@ -44,6 +44,14 @@ export const pageInfoFlag = { writable: 0x10000 } as const;
 export const PAGE_INFO_INDEX_MASK = 0xffff;
 
 /**
+ * One byte for each 4 KiB page of RAM: 0 while it can be used, `absent` while its contents are elsewhere (every access
+ * then asks the host), `watched` until the next access that no TLB settles, which makes it 0 again.
+ */
+export const PRESENCE_BASE = PAGE_INFO_BASE + PAGE_INFO_BYTES;
+export const PRESENCE_BYTES = MAX_RAM_BYTES / 4096;
+export const presence = { absent: 1, watched: 2 } as const;
+
+/**
  * Decoded pages: 1,024 slots of (handler index, instruction word) for the words of a 4 KiB page, and one more slot that
  * goes on to the next page. The stride is a power of two so that a slot's page is a mask away.
  */
@@ -51,9 +59,23 @@ export const DECODED_PAGES = 8192;
 export const DECODED_PAGE_STRIDE = 0x4000;
 export const DECODED_SLOT_BYTES = 8;
 export const DECODED_END = 1024 * DECODED_SLOT_BYTES;
-/** Behind the end slot: RAM offset in memory of the page, mode key, stores seen since it was entered. */
-export const decodedPageInfo = { source: DECODED_END + 8, mode: DECODED_END + 12, stores: DECODED_END + 16 } as const;
-export const DECODED_BASE = (PAGE_INFO_BASE + PAGE_INFO_BYTES + 0xffff) & ~0xffff;
+/**
+ * Behind the end slot: RAM offset in memory of the page, mode key, stores seen since it was entered; whether compiled
+ * regions hold words of it, and how often such regions were dropped because a word changed. `covered` is a byte for
+ * each word, 1 if it is part of a region; `heat` a 16-bit count of arrivals by branches for each word.
+ */
+export const decodedPageInfo = {
+  source: DECODED_END + 8,
+  mode: DECODED_END + 12,
+  stores: DECODED_END + 16,
+  regions: DECODED_END + 20,
+  drops: DECODED_END + 24,
+  covered: DECODED_END + 0x40,
+  heat: DECODED_END + 0x440,
+} as const;
+export const DECODED_COVERED_BYTES = 1024;
+export const DECODED_HEAT_BYTES = 2048;
+export const DECODED_BASE = (PRESENCE_BASE + PRESENCE_BYTES + 0xffff) & ~0xffff;
 
 /** Guest real address 0. */
 export const RAM_BASE = DECODED_BASE + DECODED_PAGES * DECODED_PAGE_STRIDE;

@@ -78,5 +78,7 @@ export const EXIT = {
   timer: 5,
   yield: 6,
   checkstop: 7,
+  /** `mmioAddress` is in RAM whose contents are elsewhere. */
+  absentPage: 8,
 } as const;
 export type ExitReason = (typeof EXIT)[keyof typeof EXIT];

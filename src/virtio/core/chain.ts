@@ -1,6 +1,7 @@
 // A buffer that the driver made available, parsed once into a checked value: a list of pieces to read, then a list of
 // pieces to write, with known totals. A device never sees a descriptor.
 
+import type { AccessCause } from '../../memory/access-cause.ts';
 import type { BusAddress } from '../../pci/bus-address.ts';
 import type { DeviceOrigin, DmaFault, DmaSpace } from '../../pci/dma-space.ts';
 import type { DriverFaultReason } from './fault.ts';
@@ -81,6 +82,8 @@ export class DescriptorChain {
   private readonly lengths: readonly number[];
   private readonly descriptors: readonly number[];
   private readonly readCount: number;
+  /** What the driver did last when the chain was taken: the device may serve it much later. */
+  private readonly cause: AccessCause | undefined;
 
   constructor(owner: ChainOwner, id: number, slots: number, parts: ChainBuilder) {
     this.owner = owner;
@@ -93,6 +96,7 @@ export class DescriptorChain {
     this.lengths = parts.lengths;
     this.descriptors = parts.descriptors;
     this.readCount = parts.readCount;
+    this.cause = owner.origin.cause;
   }
 
   /** The queue has not been reset, nor the device, since the chain was taken, and the device has not failed. */
@@ -125,6 +129,7 @@ export class DescriptorChain {
   private transfer(first: number, end: number, offset: number, buffer: Uint8Array, write: boolean): boolean {
     if (!this.live) return false;
     const { dma, origin } = this.owner;
+    const { cause } = origin;
     let skip = offset;
     let done = 0;
     for (let i = first; i < end && done < buffer.length; i++) {
@@ -136,9 +141,13 @@ export class DescriptorChain {
       const bytes = Math.min(length - skip, buffer.length - done);
       const part = bytes === buffer.length ? buffer : buffer.subarray(done, done + bytes);
       origin.descriptor = this.descriptors[i];
+      origin.use = 'buffer';
+      origin.cause = this.cause;
       const address = this.addresses[i] + skip;
       const fault = write ? dma.write(address, part, origin) : dma.readInto(address, part, origin);
       origin.descriptor = -1;
+      origin.use = 'queue';
+      origin.cause = cause;
       if (fault) {
         this.owner.fail('dma', 'buffer', this.descriptors[i], fault);
         return false;

@@ -142,8 +142,10 @@ export abstract class Virtqueue implements ChainOwner {
     this.table ??= new Uint8Array(MAX_CHAIN_DESCRIPTORS * DESCRIPTOR_BYTES);
     const table = this.table.subarray(0, lenBytes);
     this.origin.descriptor = descriptor;
+    this.origin.use = 'indirect table';
     const fault = this.dma.readInto(address, table, this.origin);
     this.origin.descriptor = -1;
+    this.origin.use = 'queue';
     if (fault) return this.fails('dma', 'indirect table', descriptor, fault);
     const view = new DataView(table.buffer, 0, lenBytes);
     for (let index = 0, steps = 0; steps < count; steps++) {
