@@ -12,17 +12,21 @@ import { EXIT, type ExitReason, MSR } from '../../src/cpu/state/msr.ts';
 import { inspect } from '../../src/mmu/inspect.ts';
 import { randomWords } from '../support/random.ts';
 
+export type Engine = 'reference' | 'tested';
+
 /** A guest on a core; `advance` runs it for about so many instructions and returns false once it has ended. */
 export interface Subject {
   readonly core: CpuCore;
   advance(instructions: number): Promise<boolean>;
   /** What else must be the same at the end: output, outcome. */
   result(): unknown;
+  /** Share of the instructions that compiled regions executed. */
+  share(): number;
 }
 
 export interface LockstepOptions {
   /** Makes the guest anew on one of the two engines; each time it must do the same. */
-  readonly start: (engine: 'reference' | 'tested') => Promise<Subject>;
+  readonly start: (engine: Engine) => Promise<Subject>;
   /** Longest piece, in instructions. Lengths vary from 1 to this, the same for both engines. Default 5000. */
   readonly pieceInstructions?: number;
   /** RAM is compared each time so many instructions have been executed. Default 20 million. */
@@ -36,6 +40,8 @@ export interface LockstepResult {
   readonly instructions: number;
   readonly pieces: number;
   readonly memoryComparisons: number;
+  /** Share of the tested engine's instructions that compiled regions executed. */
+  readonly share: number;
 }
 
 /** Fields that say how the engine works, not what the guest can see. */
@@ -106,6 +112,7 @@ export async function lockstep(options: LockstepOptions): Promise<LockstepResult
     instructions: reference.instructions,
     pieces: reference.pieces,
     memoryComparisons: reference.memoryComparisons + 1,
+    share: tested.subject.share(),
   };
 }
 
@@ -125,7 +132,7 @@ class Follower {
   private readonly memoryEvery: number;
   private nextMemory: number;
 
-  static async start(options: LockstepOptions, engine: 'reference' | 'tested'): Promise<Follower> {
+  static async start(options: LockstepOptions, engine: Engine): Promise<Follower> {
     return new Follower(await options.start(engine), options);
   }
 

@@ -1,19 +1,32 @@
 // Guests for lock-step runs: a whole machine, and a program in problem state.
 
+import { defaultRegionOptions, RegionCache } from '../../src/cpu/compiler/cache.ts';
 import { CpuCore } from '../../src/cpu/interpreter/core.ts';
+import type { RegionHost } from '../../src/cpu/interpreter/region-service.ts';
 import type { SemanticsMap } from '../../src/cpu/semantics/emitter.ts';
 import { EXIT, MSR } from '../../src/cpu/state/msr.ts';
 import { Machine, type MachineConfiguration } from '../../src/index.ts';
-import type { Subject } from './lockstep.ts';
+import type { Engine, Subject } from './lockstep.ts';
 
 /** Typed when the text before it has appeared: at the instruction that wrote its last character, in every run. */
 export type Script = readonly (readonly [prompt: string, input: string])[];
 
-/** A machine with the virtual clock; ends when the guest does. */
-export async function machineSubject(configuration: MachineConfiguration, script: Script = []): Promise<Subject> {
-  const machine = await Machine.create({ ...configuration, clock: 'virtual' });
+export interface MachineSubjectOptions {
+  readonly script?: Script;
+  /** Arrivals by branches that make an address hot; 1: it is compiled at once. */
+  readonly threshold: number;
+}
+
+/** A machine with the virtual clock, interpreted or compiled; ends when the guest does. */
+export async function machineSubject(
+  engine: Engine,
+  configuration: MachineConfiguration,
+  { script = [], threshold }: MachineSubjectOptions,
+): Promise<Subject> {
+  const machine = await Machine.create({ ...configuration, clock: 'virtual', compiler: engine === 'tested' });
   // Lock-step looks into the machine: nobody else has a reason to.
   const { core } = machine as unknown as { core: CpuCore };
+  if (engine === 'tested') core.setShared('hotThreshold', BigInt(threshold));
   const waiting = [...script];
   let output = '';
   let read = 0;
@@ -37,6 +50,7 @@ export async function machineSubject(configuration: MachineConfiguration, script
       return result.reason === 'stopped';
     },
     result: () => ({ outcome, output, guestSeconds: machine.report().guestSeconds }),
+    share: () => machine.report().compiler?.share ?? 0,
   };
 }
 
@@ -46,11 +60,13 @@ export interface BareProgram {
   readonly semantics: SemanticsMap;
   /** Instruction words, executed in real mode from PROGRAM_GRA on; the first `sc 1` ends the program. */
   readonly words: readonly number[];
+  readonly compiled: boolean;
 }
 
 /** A core with nothing around it: what it executes is the program alone. */
-export function bareSubject({ semantics, words }: BareProgram): Subject {
-  const core = new CpuCore({ semantics, ramBytes: 0x100000, cpus: 1 });
+export function bareSubject({ semantics, words, compiled }: BareProgram): Subject {
+  const regions = (host: RegionHost) => new RegionCache(host, { ...defaultRegionOptions, threshold: 1 });
+  const core = new CpuCore({ semantics, ramBytes: 0x100000, cpus: 1, regions: compiled ? regions : undefined });
   const code = new Uint8Array(words.length * 4);
   const view = new DataView(code.buffer);
   words.forEach((word, index) => {
@@ -74,5 +90,6 @@ export function bareSubject({ semantics, words }: BareProgram): Subject {
       return running;
     },
     result: () => ({ timebase: timebase.toString() }),
+    share: () => Number(core.shared('regionInstructions')) / Number(vcpu.retired),
   };
 }
