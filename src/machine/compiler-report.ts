@@ -21,8 +21,14 @@ export interface CompilerReport {
   readonly share: number;
   readonly entries: number;
   readonly instructionsPerEntry: number;
-  /** How regions were left: for a known address, for one in a register, for an instruction that ends them, otherwise. */
-  readonly exits: { readonly known: number; readonly register: number; readonly leave: number; readonly side: number };
+  /**
+   * How regions were left: for a known address, for one in a register, for an instruction that ends them; at a fault or
+   * MMIO, a program interrupt, an instruction that the interpreter's handler executed, or because the budget was short or
+   * a store changed the region.
+   */
+  readonly exits: Readonly<
+    Record<'known' | 'register' | 'leave' | 'fault' | 'interrupt' | 'handler' | 'budget', number>
+  >;
 }
 
 export function compilerReport(compiler: RegionCache, core: CpuCore): CompilerReport {
@@ -48,7 +54,10 @@ export function compilerReport(compiler: RegionCache, core: CpuCore): CompilerRe
       known: count('regionExitsKnown'),
       register: count('regionExitsRegister'),
       leave: count('regionExitsLeave'),
-      side: count('regionExitsSide'),
+      fault: count('regionExitsFault'),
+      interrupt: count('regionExitsInterrupt'),
+      handler: count('regionExitsHandler'),
+      budget: count('regionExitsBudget'),
     },
   };
 }

@@ -19,6 +19,7 @@ import type { HostView } from '../memory/host-view.ts';
 import type { Sealing } from '../ultravisor/esm/verify.ts';
 import { UsageError } from '../util/errors.ts';
 import { Devices } from '../vmm/devices.ts';
+import { compilerReport } from './compiler-report.ts';
 import { type CheckedConfiguration, checkConfiguration, type MachineConfiguration } from './configuration.ts';
 import { GuestConsole, type MachineConsole } from './console.ts';
 import { DeviceSchedule } from './device-schedule.ts';

@@ -108,7 +108,7 @@ export class RegionCache implements RegionService {
     const page = ip & -DECODED_PAGE_STRIDE;
     const offset = (ip - page) / 2;
     const { view } = this;
-    if (offset >= 4096) return;
+    if (offset >= 4096 || this.isEntry(page, ip)) return;
     if (view.getUint32(page + decodedPageInfo.mode, true) !== FETCH_MODE_USUAL) return;
     if (view.getUint32(page + decodedPageInfo.drops, true) > this.options.patience) return;
     const begun = this.options.now?.() ?? 0;
@@ -124,31 +124,15 @@ export class RegionCache implements RegionService {
     const known = regions.find(
       (region) => region.offsets.has(offset) && region.rebuilt < MAX_REBUILDS && region.entries.length < MAX_ENTRIES,
     );
-    const wanted = known ? [...known.entries, offset] : [offset];
-    let graph = discoverRegion(wanted, fetch, this.limits);
-    const warm = this.warmEntries(page, graph, new Set(wanted), regions);
-    if (warm.length) graph = discoverRegion([...wanted, ...warm], fetch, this.limits);
+    // Entries that control does not come to any more stay with the old region.
+    const enough = Math.max(1, this.options.threshold >> 3);
+    const kept = known?.entries.filter((entry) => entry !== offset && this.heat(page, entry) >= enough) ?? [];
+    const graph = discoverRegion([offset, ...kept], fetch, this.limits);
     this.install(page, graph, regions, known ? known.rebuilt + 1 : 0);
   }
 
-  /** Other addresses of the region that are arrived at often, though not yet hot. */
-  private warmEntries(
-    page: number,
-    graph: RegionGraph,
-    wanted: ReadonlySet<number>,
-    regions: readonly Region[],
-  ): number[] {
-    const enough = Math.max(1, this.options.threshold >> 3);
-    const found: number[] = [];
-    for (const { instructions } of graph.blocks) {
-      for (const { offset } of instructions) {
-        if (wanted.has(offset) || found.includes(offset) || wanted.size + found.length >= MAX_ENTRIES) continue;
-        const heat = this.view.getUint16(page + decodedPageInfo.heat + offset / 2, true);
-        // Loop heads are arrived at by branches within the region as well: they need no entry for that.
-        if (heat >= enough && !regions.some((region) => region.entries.includes(offset))) found.push(offset);
-      }
-    }
-    return found;
+  private heat(page: number, offset: number): number {
+    return this.view.getUint16(page + decodedPageInfo.heat + offset / 2, true);
   }
 
   private install(page: number, graph: RegionGraph, others: readonly Region[], rebuilt: number): void {
@@ -176,7 +160,11 @@ export class RegionCache implements RegionService {
     host.table.set(number, instance.exports.region);
     const offsets = new Set<number>();
     for (const { instructions } of graph.blocks) for (const at of instructions) offsets.add(at.offset);
-    for (const offset of offsets) view.setUint8(page + decodedPageInfo.covered + offset / 4, 1);
+    for (const offset of offsets) {
+      view.setUint8(page + decodedPageInfo.covered + offset / 4, 1);
+      // From now on only arrivals from outside of the region count.
+      view.setUint16(page + decodedPageInfo.heat + offset / 2, 0, true);
+    }
     view.setUint32(page + decodedPageInfo.regions, 1, true);
     const slots = entries.map((entry) => page + entry * 2);
     const source = view.getUint32(page + decodedPageInfo.source, true);
@@ -194,6 +182,11 @@ export class RegionCache implements RegionService {
     this.madeInstructions += offsets.size;
     this.madeDeclined += declined;
     this.madeBytes += bytes.length;
+  }
+
+  private isEntry(page: number, slot: number): boolean {
+    const number = this.view.getUint32(slot, true);
+    return this.byPage.get(page)?.some((region) => region.number === number) ?? false;
   }
 
   private isLive(region: Region): boolean {

@@ -13,6 +13,7 @@ import {
   I32,
   I64,
   type Label,
+  type Statement,
   type V128,
   type Value,
   Variable,
@@ -100,6 +101,8 @@ export class RegionEmitter implements Emitter {
   /** Where the common way out is. */
   out: Label | undefined;
 
+  /** Where variables get their first value. */
+  private readonly start: Statement[];
   private readonly imports: RegionImports;
   private readonly variables: (Variable<ValueType> | undefined)[] = [];
   private readonly environmentVariables: Record<EnvironmentField, Variable<'i32'> | Variable<'i64'>>;
@@ -126,6 +129,7 @@ export class RegionEmitter implements Emitter {
     this.imports = imports;
     this.page = page;
     this.pageEa = pageEa;
+    this.start = fn.later();
     this.budget = fn.variable('i32');
     this.wayOut = fn.variable('i32');
     this.outSlot = fn.variable('i32');
@@ -466,7 +470,11 @@ export class RegionEmitter implements Emitter {
       fn.if(gone, () => this.leave(WAY_OUT.go, this.offset + 4));
       return;
     }
-    this.stale ??= fn.variable('i32');
+    if (!this.stale) {
+      const stale = fn.variable('i32');
+      fn.fillPlace(this.start, () => stale.set(fn.i32(0)));
+      this.stale = stale;
+    }
     this.stale.set(gone);
     this.mayBeStale = true;
   }

@@ -66,7 +66,10 @@ type Counter =
   | 'regionExitsKnown'
   | 'regionExitsRegister'
   | 'regionExitsLeave'
-  | 'regionExitsSide';
+  | 'regionExitsFault'
+  | 'regionExitsInterrupt'
+  | 'regionExitsHandler'
+  | 'regionExitsBudget';
 
 type Pending =
   | { readonly kind: 'write'; readonly place: Statement[]; readonly dirty: DirtyState }
@@ -135,12 +138,12 @@ class RegionGenerator {
     if (this.counts) setShared64(this.fn, name, getShared64(this.fn, name).add(by));
   }
   /** What every way out does with the budget. */
-  private leave(cause: Counter): void {
+  private leave(cause?: Counter): void {
     const { fn, emitter } = this;
     const left = emitter.budget.get();
     set32(fn, 'budget', left);
     this.count('regionInstructions', left.extendS().neg());
-    this.count(cause, fn.i64(1n));
+    if (cause) this.count(cause, fn.i64(1n));
   }
 
   private byEntry(part: (index: number) => void): void {
@@ -176,15 +179,19 @@ class RegionGenerator {
   private commonWayOut(): void {
     const { fn, emitter } = this;
     emitter.writeBack(emitter.everWritten);
-    this.leave('regionExitsSide');
+    this.leave();
     const ip = emitter.page.add(emitter.outSlot.get());
     const way = emitter.wayOut.get();
-    fn.if(way.eq(WAY_OUT.fault), () => fn.return(fn.call('i32', this.imports.control('leave'), [ip])));
-    fn.if(way.eq(WAY_OUT.raise), () =>
-      fn.return(
-        fn.call('i32', this.imports.control('raise'), [ip, emitter.vector.get(), emitter.cause.get(), fn.i32(0)]),
-      ),
-    );
+    fn.if(way.eq(WAY_OUT.fault), () => {
+      this.count('regionExitsFault', fn.i64(1n));
+      fn.return(fn.call('i32', this.imports.control('leave'), [ip]));
+    });
+    fn.if(way.eq(WAY_OUT.raise), () => {
+      this.count('regionExitsInterrupt', fn.i64(1n));
+      const { vector, cause } = emitter;
+      fn.return(fn.call('i32', this.imports.control('raise'), [ip, vector.get(), cause.get(), fn.i32(0)]));
+    });
+    this.count('regionExitsBudget', fn.i64(1n));
     fn.return(ip);
   }
 
@@ -382,7 +389,7 @@ class RegionGenerator {
     const covered = fn.load('i32', 'i32.load8_u', emitter.page, decodedPageInfo.covered + at.offset / 4);
     fn.if(next.ne(ip.add(DECODED_SLOT_BYTES)).or(covered.eqz()), () => {
       this.count('regionInstructions', emitter.exactBudget().extendS().neg());
-      this.count('regionExitsSide', fn.i64(1n));
+      this.count('regionExitsHandler', fn.i64(1n));
       fn.return(next);
     });
     this.pending.push({ kind: 'read', place: fn.later() });
