@@ -294,6 +294,9 @@ export class Machine implements AsyncDisposable {
         if (this.secure.guestUcall(vcpu) === 'no-ultravisor') this.refusedSecurity = true;
         if (this.secure.verification) this.scheduler.rescheduled();
         return;
+      case EXIT.absentPage:
+        this.secure.guestPageFault(Number(this.core.vcpus[id].get64('mmioAddress')));
+        return;
       case EXIT.mmioRead:
       case EXIT.mmioWrite:
         this.secure.guestMmio(vcpu, () => answerMmio(this.core.vcpus[id], this.map, reason === EXIT.mmioRead));
@@ -411,8 +414,10 @@ export class Machine implements AsyncDisposable {
       hypervisor: () => this.hypervisor,
       ultravisor: configuration.ultravisor ?? true,
       pageBytes: configuration.securePageBytes ?? 0x10000,
+      secureBytes: configuration.secureMemoryBytes,
       policy: configuration.onViolation,
       sealing,
+      pageCipher: this.host.pageCipher,
       random: () => this.randomness.next(),
       setProcessTable: (baseGra, sizeLog2) => {
         this.core.setShared('processTable', BigInt(baseGra));

@@ -1,9 +1,8 @@
 // The ultravisor of one partition: serves ultracalls, takes the partition through the transition to a secure VM, and
 // stands between the secure guest and the hypervisor from then on (UV-API; docs/ultravisor.md has what is here call by
 // call). It sees guest memory and registers as they are, knows no device, and reaches the hypervisor through a port.
-//
-// Absent: the encrypted paging of secure memory.
 
+import type { PageCipherFactory } from '../backends/page-cipher.ts';
 import { MSR } from '../cpu/state/msr.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import type { HostView } from '../memory/host-view.ts';
@@ -27,9 +26,10 @@ import { findImage } from './esm/image.ts';
 import { type Sealing, type VerifiedImage, verifyImage } from './esm/verify.ts';
 import { type FdtSummary, fdtBytes, readFdt } from './fdt-reader.ts';
 import { H_RANDOM, H_REGISTER_PROC_TBL, H_RTAS, type HcallRegisters, hcallRegisters } from './hcall-registers.ts';
-import { Pages } from './pages.ts';
-import type { GuestCpu, HypervisorPort, PartitionTable } from './ports.ts';
+import { Pages, type PagingReport, type Tampering } from './pages.ts';
+import type { GuestCpu, HypervisorPort, PartitionTable, Residency } from './ports.ts';
 import { RegisterWindow } from './register-window.ts';
+import { ResidentMemory } from './resident-memory.ts';
 import { CarriedCall } from './rtas-carrier.ts';
 
 const H_FUNCTION = -2;
@@ -58,6 +58,9 @@ export interface UltravisorReport {
   readonly pages: Readonly<Record<PageState, number>>;
   readonly pageBytes: number;
   readonly ultracalls: Readonly<Record<string, number>>;
+  readonly paging: PagingReport;
+  /** What ended the VM, if it was the hypervisor's doing to a page that was out. */
+  readonly tampering?: Tampering;
 }
 
 export interface UltravisorOptions {
@@ -66,10 +69,14 @@ export interface UltravisorOptions {
   readonly cpus: readonly GuestCpu[];
   readonly hypervisor: HypervisorPort;
   readonly partition: PartitionTable;
+  readonly residency: Residency;
+  /** Secure memory, from H_SVM_INIT_DONE on; undefined: enough for all of the guest's. */
+  readonly secureBytes?: number | undefined;
   /** The hypervisor's sight of memory, for what it touches beyond a carried call. */
   readonly hostView: HostView;
   /** Absent: blobs are not looked for. */
   readonly sealing?: Sealing;
+  readonly pageCipher: PageCipherFactory;
   readonly random: () => bigint;
   readonly instructions: () => bigint;
   readonly event?: (event: SvmEvent) => void;
@@ -111,6 +118,7 @@ export const ABSENT_UCALLS: readonly (readonly [token: number, name: string, why
 export class Ultravisor {
   private readonly options: UltravisorOptions;
   private readonly pages: Pages;
+  private tampering: Tampering | undefined;
   private readonly table: ReadonlyMap<number, UcallDefinition>;
   private readonly windows: readonly RegisterWindow[];
   private readonly counts = new Map<string, number>();
@@ -127,7 +135,16 @@ export class Ultravisor {
 
   constructor(options: UltravisorOptions) {
     this.options = options;
-    this.pages = new Pages(options.memory, options.ownership, options.hypervisor);
+    this.pages = new Pages({
+      memory: options.memory,
+      ownership: options.ownership,
+      hypervisor: options.hypervisor,
+      residency: options.residency,
+      limitBytes: options.secureBytes,
+      cipherFor: options.pageCipher,
+      random: options.random,
+      tampered: (tampering) => this.tampered(tampering),
+    });
     this.table = new Map(this.definitions().map((definition) => [definition.token, definition]));
     this.windows = options.cpus.map(() => new RegisterWindow(options.random));
   }
@@ -195,6 +212,11 @@ export class Ultravisor {
     else this.reflect(cpu, token, call, undefined);
   }
 
+  /** The guest has touched a page that is out: it is brought back, or the VM ends. */
+  guestPageFault(gra: number): void {
+    this.pages.bringBack(gra, 1);
+  }
+
   /** The hypervisor starts a stopped vCPU: where and with what it really starts, or undefined if the guest did not ask. */
   startOf(id: number, r3: bigint): { nia: bigint; r3: bigint } | undefined {
     const start = this.starting.get(id);
@@ -205,6 +227,7 @@ export class Ultravisor {
   /** After UV_SVM_TERMINATE, when the machine starts anew. */
   reset(): void {
     this.terminate('machine reset');
+    this.tampering = undefined;
     this.svm = 'normal';
   }
 
@@ -215,6 +238,8 @@ export class Ultravisor {
       pages: this.options.ownership.counts(),
       pageBytes: this.options.ownership.pageBytes,
       ultracalls: Object.fromEntries([...this.counts].sort(([a], [b]) => (a < b ? -1 : 1))),
+      paging: this.pages.paging,
+      ...(this.tampering && { tampering: this.tampering }),
     };
   }
 
@@ -277,7 +302,7 @@ export class Ultravisor {
         name: 'UV_PAGE_OUT',
         from: 'hypervisor',
         handler: forPages(([to, gra, flags, order]) => pages.pageOut(to, gra, flags, order, committed())),
-        ref: 'UV-API UV_PAGE_OUT, before H_SVM_INIT_DONE only',
+        ref: 'UV-API UV_PAGE_OUT',
       },
       {
         token: UV.SHARE_PAGE,
@@ -392,6 +417,8 @@ export class Ultravisor {
       this.pages.clearExcept([...sealed.keep, { gra: Number(fdt), lenBytes: treeBytes }]);
       this.files = new FileReader(sealed.files);
     }
+    // The image had to be seen as a whole until here.
+    if (!this.pages.makeRoom(0)) return undefined;
     for (let n = 0; n < 32; n++) cpu.setGpr(n, 0n);
     cpu.setGpr(3, fdt);
     cpu.setGpr(4, kernel);
@@ -431,6 +458,17 @@ export class Ultravisor {
     this.pages.release(true);
     this.svm = 'normal';
     return this.refuse(`${reason}; H_SVM_INIT_ABORT answered ${status}`, H_PARAMETER);
+  }
+
+  /** Nothing that was entrusted to the hypervisor can be relied on any more. */
+  private tampered(tampering: Tampering): void {
+    if (this.svm !== 'secure') return;
+    const { gra, kind, detail } = tampering;
+    this.tampering = tampering;
+    const what = `secure page 0x${gra.toString(16)} was ${kind} by the hypervisor: ${detail}`;
+    this.step('tampering', what);
+    this.terminate('the ultravisor');
+    this.options.halt(what);
   }
 
   private refuse(reason: string, status: number): number {
@@ -476,7 +514,8 @@ export class Ultravisor {
 
   private reflectRtas(cpu: GuestCpu, call: HcallRegisters, answer: (status: number) => void): void {
     const gra = cpu.gpr(4);
-    const { memory, hostView } = this.options;
+    const { hostView } = this.options;
+    const memory = new ResidentMemory(this.options.memory, (at, lenBytes) => this.pages.bringBack(at, lenBytes));
     const carried = this.isRam(gra, 1) ? CarriedCall.from(memory, Number(gra), this.services, hostView) : undefined;
     if (!carried) {
       answer(H_PARAMETER);

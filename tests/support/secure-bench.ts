@@ -1,6 +1,7 @@
 // A partition with ultravisor and hypervisor over vCPUs that are plain registers: what the guest, the ultravisor and the
 // hypervisor say to each other, without a CPU core.
 
+import { nodePageCipher } from '../../src/backends/node/page-cipher.ts';
 import { MSR } from '../../src/cpu/state/msr.ts';
 import { Hypervisor } from '../../src/hypervisor/hypervisor.ts';
 import { SecurePartition, type SecurePartitionOptions } from '../../src/machine/secure-partition.ts';
@@ -55,6 +56,7 @@ export class SecureBench {
       ultravisor: true,
       pageBytes: 0x10000,
       policy: 'block',
+      pageCipher: nodePageCipher,
       random: () => this.partition.random(),
       setProcessTable: (base, sizeLog2) => {
         this.processTable = [base, sizeLog2];

@@ -257,7 +257,7 @@ describe('ultracalls of the hypervisor', () => {
     expect(bench.memory.loadU64BE(3 * PAGE)).toBe(77n);
   });
 
-  it('UV_PAGE_IN and UV_PAGE_OUT do nothing to a secure VM that it has not asked for', () => {
+  it('UV_PAGE_IN, UV_PAGE_OUT and UV_PAGE_INVAL check their arguments and the state of the page', () => {
     bench.enterSecureMode();
     bench.memory.storeU64BE(3 * PAGE, 77n);
     const at = 3 * PAGE;
@@ -266,7 +266,14 @@ describe('ultracalls of the hypervisor', () => {
     expect(bench.uv(UV.PAGE_IN, LPID, at, 99 * PAGE, 0, 16)).toBe(-56);
     expect(bench.uv(UV.PAGE_IN, LPID, at, at, 4, 16)).toBe(-57);
     expect(bench.uv(UV.PAGE_IN, LPID, at, at, 0, 12)).toBe(-58);
-    expect(bench.uv(UV.PAGE_OUT, LPID, at, at, 0, 16)).toBe(-2);
+    // Secure memory, and where there is nothing, cannot be where a page goes.
+    expect(bench.uv(UV.PAGE_OUT, LPID, at, at, 0, 16)).toBe(-55);
+    expect(bench.uv(UV.PAGE_OUT, LPID, 2 ** 50, at, 0, 16)).toBe(-55);
+    expect(bench.uv(UV.PAGE_OUT, LPID, at, 99 * PAGE, 0, 16)).toBe(-56);
+    expect(bench.uv(UV.PAGE_OUT, LPID, at, at, 1, 16)).toBe(-57);
+    expect(bench.uv(UV.PAGE_OUT, LPID, at, at, 0, 12)).toBe(-58);
+    expect(bench.uv(UV.PAGE_INVAL, LPID, 99 * PAGE, 16)).toBe(-55);
+    expect(bench.uv(UV.PAGE_INVAL, LPID, at, 12)).toBe(-56);
     bench.ucall(UV.SHARE_PAGE, [5, 1]);
     expect(bench.uv(UV.PAGE_OUT, LPID, 5 * PAGE, 5 * PAGE, 0, 16)).toBe(-4);
     expect(bench.uv(UV.PAGE_INVAL, LPID, 5 * PAGE, 16)).toBe(0);

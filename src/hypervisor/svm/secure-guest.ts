@@ -6,6 +6,7 @@ import { MSR } from '../../cpu/state/msr.ts';
 import { H_PAGE_IN_SHARED, H_SVM, LPID, UV } from '../../ultravisor/calls.ts';
 import { H_P2, H_P3, H_PARAMETER, H_STATE, H_SUCCESS, H_UNSUPPORTED } from '../h-status.ts';
 import type { Hcall, HcallDefinition } from '../hcall-table.ts';
+import { HostPages } from './host-pages.ts';
 
 /** The way to the ultravisor: `sc 2` of the hypervisor. Returns its code. */
 export interface UltravisorPort {
@@ -24,17 +25,22 @@ export interface SecureGuestOptions {
 }
 
 /** Kinds of page. */
-const PAGE = { normal: 0, secure: 1, shared: 2 } as const;
+const PAGE = { normal: 0, secure: 1, shared: 2, out: 3 } as const;
 
 export class SecureGuest {
   private readonly options: SecureGuestOptions;
   /** What the hypervisor knows of each page. */
   private readonly pages: Uint8Array;
+  /** What secure pages that are out were encrypted to. */
+  readonly hostPages: HostPages;
+  /** Where in `hostPages` each page that is out has its contents: real address by page. */
+  private readonly places = new Map<number, number>();
   private phaseNow: SvmPhase = 'normal';
 
   constructor(options: SecureGuestOptions) {
     this.options = options;
     this.pages = new Uint8Array(options.memoryBytes / 2 ** options.pageOrder);
+    this.hostPages = new HostPages(2 ** options.pageOrder);
   }
 
   get phase(): SvmPhase {
@@ -119,7 +125,7 @@ export class SecureGuest {
     if (this.phaseNow === 'normal') return H_UNSUPPORTED;
     if (this.phaseNow === 'secure') return H_STATE;
     for (let page = 0; page < this.pages.length; page++) {
-      if (this.pages[page] === PAGE.secure) this.move(UV.PAGE_OUT, page);
+      if (this.pages[page] === PAGE.secure) this.move(UV.PAGE_OUT, page, this.placeOf(page));
     }
     this.release();
     return H_PARAMETER;
@@ -133,7 +139,11 @@ export class SecureGuest {
     if (page === undefined) return H_PARAMETER;
     const shared = (flags & BigInt(H_PAGE_IN_SHARED)) !== 0n;
     if (!shared && this.pages[page] === PAGE.secure) return H_PARAMETER;
-    if (this.move(UV.PAGE_IN, page) !== H_SUCCESS) return H_PARAMETER;
+    const place = this.places.get(page);
+    const wasOut = this.pages[page] === PAGE.out && place !== undefined;
+    const source = wasOut && !shared ? place : this.placeOf(page);
+    if (this.move(UV.PAGE_IN, page, source) !== H_SUCCESS) return H_PARAMETER;
+    if (wasOut) this.discard(page);
     this.pages[page] = shared ? PAGE.shared : PAGE.secure;
     return H_SUCCESS;
   }
@@ -145,23 +155,62 @@ export class SecureGuest {
     const page = this.pageAt(gra);
     if (page === undefined) return H_PARAMETER;
     if (this.pages[page] !== PAGE.secure) return H_SUCCESS;
-    if (this.move(UV.PAGE_OUT, page) !== H_SUCCESS) return H_PARAMETER;
-    this.pages[page] = PAGE.normal;
-    return H_SUCCESS;
+    return this.takeOut(page) ? H_SUCCESS : H_PARAMETER;
+  }
+
+  /**
+   * The device-memory manager takes a secure page out, which the ultravisor need not have asked for. `gra` is its start.
+   * False if the ultravisor does not let it go.
+   */
+  reclaim(gra: number): boolean {
+    const page = this.pageAt(BigInt(gra));
+    return page !== undefined && this.pages[page] === PAGE.secure && this.takeOut(page);
+  }
+
+  /** The contents of a page that is out, which the hypervisor can do anything to. */
+  contentsOf(gra: number): Uint8Array | undefined {
+    const place = this.places.get(this.pageAt(BigInt(gra)) ?? -1);
+    return place === undefined ? undefined : this.hostPages.at(place);
+  }
+
+  /** Before H_SVM_INIT_DONE a page goes back to its place as it is; later it is encrypted to memory of our own. */
+  private takeOut(page: number): boolean {
+    if (this.phaseNow !== 'secure') {
+      if (this.move(UV.PAGE_OUT, page, this.placeOf(page)) !== H_SUCCESS) return false;
+      this.pages[page] = PAGE.normal;
+      return true;
+    }
+    const place = this.hostPages.allocate();
+    if (this.move(UV.PAGE_OUT, page, place) !== H_SUCCESS) {
+      this.hostPages.release(place);
+      return false;
+    }
+    this.places.set(page, place);
+    this.pages[page] = PAGE.out;
+    return true;
+  }
+
+  private discard(page: number): void {
+    const place = this.places.get(page);
+    if (place !== undefined) this.hostPages.release(place);
+    this.places.delete(page);
   }
 
   private release(): void {
     this.ucall(UV.SVM_TERMINATE);
+    for (const page of [...this.places.keys()]) this.discard(page);
     this.pages.fill(PAGE.normal);
     this.phaseNow = 'normal';
     this.options.transition?.('normal');
   }
 
-  /** UV_PAGE_IN or UV_PAGE_OUT; the host's real address of a page is its guest real address. */
-  private move(token: number, page: number): number {
-    const { pageOrder } = this.options;
-    const gra = page * 2 ** pageOrder;
-    return this.ucall(token, gra, gra, 0, pageOrder);
+  /** UV_PAGE_IN or UV_PAGE_OUT, from or to real address `ra`. */
+  private move(token: number, page: number, ra: number): number {
+    return this.ucall(token, ra, this.placeOf(page), 0, this.options.pageOrder);
+  }
+  /** Where a page of the partition is: the host's real address of it is its guest real address. */
+  private placeOf(page: number): number {
+    return page * 2 ** this.options.pageOrder;
   }
   private ucall(token: number, ...args: number[]): number {
     return this.options.ultravisor.ultracall(token, [LPID, ...args]);
