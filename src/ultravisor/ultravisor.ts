@@ -130,6 +130,8 @@ export class Ultravisor {
   /** The files of the sealed image that runs. */
   private files: FileReader | undefined;
   private verifying: Promise<void> | undefined;
+  /** A sealed image has been seen, or is being looked at: no page may leave and come back as another until it runs. */
+  private measured = false;
   /** The hypercall being reflected. */
   private reflecting: number | undefined;
 
@@ -287,7 +289,7 @@ export class Ultravisor {
         name: 'UV_UNREGISTER_MEM_SLOT',
         from: 'hypervisor',
         // A secure guest would go on to write its secrets to memory that has been taken from it.
-        handler: forPages(([slot]) => (committed() ? U_STATE : pages.unregisterSlot(slot))),
+        handler: forPages(([slot]) => (committed() || this.measured ? U_STATE : pages.unregisterSlot(slot))),
         ref: 'UV-API UV_UNREGISTER_MEM_SLOT; there is no memory hot-unplug',
       },
       {
@@ -301,7 +303,10 @@ export class Ultravisor {
         token: UV.PAGE_OUT,
         name: 'UV_PAGE_OUT',
         from: 'hypervisor',
-        handler: forPages(([to, gra, flags, order]) => pages.pageOut(to, gra, flags, order, committed())),
+        handler: forPages(([to, gra, flags, order]) => {
+          if (this.measured && !committed()) return U_STATE;
+          return pages.pageOut(to, gra, flags, order, committed());
+        }),
         ref: 'UV-API UV_PAGE_OUT',
       },
       {
@@ -377,6 +382,7 @@ export class Ultravisor {
     const entry = { cpu, kernel, fdt };
     const { sealing } = this.options;
     if (!sealing) return this.commit(entry, undefined);
+    if (!this.pages.allSecure) return this.abort('the hypervisor has kept memory to itself');
     // Once more: until now the hypervisor could have changed it.
     const securedTree = this.checkTree(cpu, Number(fdt));
     if (typeof securedTree === 'string') return this.abort(securedTree);
@@ -390,6 +396,7 @@ export class Ultravisor {
     const step = (name: string, detail: string) => this.step(name, detail);
     const { memory } = this.options;
     const request = { sealing, memory, tree: securedTree, image: image.value, kernelGra: Number(kernel), step };
+    this.measured = true;
     this.verifying = verifyImage(request).then(
       (verified) => this.verified(entry, verified),
       (cause: unknown) => this.verified(entry, { ok: false, reason: `verification failed: ${cause}` }),
@@ -409,8 +416,10 @@ export class Ultravisor {
     const done = this.options.hypervisor.hcall(H_SVM.INIT_DONE, []);
     if (done !== H_SUCCESS) return this.abort(`H_SVM_INIT_DONE answered ${done}`);
     // Until now the hypervisor could have taken a page back.
-    if (!this.pages.allSecure) return this.abort('the hypervisor has kept memory to itself');
+    const asMeasured = sealed === undefined || this.measured;
+    if (!this.pages.allSecure || !asMeasured) return this.abort('the hypervisor has kept memory to itself');
     this.svm = 'secure';
+    this.measured = false;
     this.step('H_SVM_INIT_DONE');
     if (sealed) {
       const treeBytes = fdtBytes(this.options.memory.read(Number(fdt), FDT_HEADER_BYTES))!;
@@ -453,6 +462,7 @@ export class Ultravisor {
 
   /** Back to a normal VM; the guest goes on behind its UV_ESM. */
   private abort(reason: string): number {
+    this.measured = false;
     const status = this.options.hypervisor.hcall(H_SVM.INIT_ABORT, []);
     // A hypervisor that does not clean up gets its pages back all the same: nothing has been entrusted to them yet.
     this.pages.release(true);
@@ -486,6 +496,7 @@ export class Ultravisor {
       if (by === 'UV_SVM_TERMINATE') this.options.halt('the hypervisor has terminated the secure VM');
       return;
     }
+    this.measured = false;
     this.pages.release(true);
   }
 
