@@ -49,7 +49,10 @@ export interface MachineConfiguration {
   readonly secureMemoryBytes?: number;
   /** What becomes of accesses to secure memory. Default `block`. */
   readonly onViolation?: ViolationPolicy;
-  /** Size of the pages in which the guest counts and shares memory: 65536 (default), or 4096 for a 4K-page kernel. */
+  /**
+   * Size of the pages in which a secure guest counts and shares memory: 65536, or 4096. Default: as the device tree tells
+   * that the guest's prom_init made, and 65536 if it does not.
+   */
   readonly securePageBytes?: 0x10000 | 0x1000;
   /** Event categories that `events()` gives when it is not told which. */
   readonly trace?: readonly string[];

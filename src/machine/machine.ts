@@ -413,7 +413,7 @@ export class Machine implements AsyncDisposable {
       instructions: () => this.instructions(),
       hypervisor: () => this.hypervisor,
       ultravisor: configuration.ultravisor ?? true,
-      pageBytes: configuration.securePageBytes ?? 0x10000,
+      pageBytes: configuration.securePageBytes,
       secureBytes: configuration.secureMemoryBytes,
       policy: configuration.onViolation,
       sealing,

@@ -81,10 +81,9 @@ export interface SharedUseOptions {
 
 export class SharedUse {
   private readonly options: SharedUseOptions;
-  private readonly pageBytes: number;
   private readonly ranges: Range[] = [];
   /** Index of the range that each page belongs to, or -1. */
-  private readonly rangeOf: Int32Array;
+  private rangeOf: Int32Array;
   private beyond = 0;
   /** The range that grows, and the call that shares it. */
   private growing: { readonly index: number; readonly cause: AccessCause | undefined; next: number } | undefined;
@@ -97,13 +96,16 @@ export class SharedUse {
   constructor(options: SharedUseOptions) {
     this.options = options;
     const { ownership } = options;
-    this.pageBytes = ownership.pageBytes;
     this.rangeOf = new Int32Array(ownership.pages).fill(-1);
     ownership.onShare = (page, shared) => {
       if (page < 0) this.forgetAll();
       else if (shared) this.share(page);
       else this.unshare(page);
     };
+  }
+
+  private get pageBytes(): number {
+    return this.options.ownership.pageBytes;
   }
 
   /** An access of the host, whether it hits shared memory or not. */
@@ -191,9 +193,16 @@ export class SharedUse {
   }
 
   private forgetAll(): void {
-    this.rangeOf.fill(-1);
+    const { pages } = this.options.ownership;
     this.growing = undefined;
+    this.latest = undefined;
     for (const range of this.ranges) range.pagesNow = 0;
+    // Pages of another size: what was shared in the old ones cannot be told in the new.
+    if (pages !== this.rangeOf.length) {
+      this.ranges.length = 0;
+      this.rangeOf = new Int32Array(pages);
+    }
+    this.rangeOf.fill(-1);
   }
 
   private touch(index: number, gra: number, bytes: number, direction: AccessDirection, origin: AccessOrigin): void {

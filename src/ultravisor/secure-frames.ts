@@ -12,8 +12,7 @@ export const MIN_SECURE_BYTES = 2 ** 24;
 const MAX_BATCH = 64;
 
 export class SecureFrames {
-  /** Pages; undefined: as many as there are. */
-  readonly limit: number | undefined;
+  private readonly limitBytes: number | undefined;
   private readonly ownership: PageOwnership;
   private readonly residency: Residency;
   private watched: number[] = [];
@@ -22,7 +21,12 @@ export class SecureFrames {
   constructor(ownership: PageOwnership, residency: Residency, limitBytes: number | undefined) {
     this.ownership = ownership;
     this.residency = residency;
-    this.limit = limitBytes === undefined ? undefined : Math.floor(limitBytes / ownership.pageBytes);
+    this.limitBytes = limitBytes;
+  }
+
+  /** Pages; undefined: as many as there are. */
+  get limit(): number | undefined {
+    return this.limitBytes === undefined ? undefined : Math.floor(this.limitBytes / this.ownership.pageBytes);
   }
 
   /** Pages that must leave before `wanted` more can come. */

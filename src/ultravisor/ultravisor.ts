@@ -6,7 +6,7 @@ import type { PageCipherFactory } from '../backends/page-cipher.ts';
 import { MSR } from '../cpu/state/msr.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import type { HostView } from '../memory/host-view.ts';
-import type { PageOwnership, PageState } from '../memory/ownership.ts';
+import type { OwnedPageBytes, PageOwnership, PageState } from '../memory/ownership.ts';
 import {
   H_SVM,
   LPID,
@@ -24,7 +24,7 @@ import type { Checked } from './esm/blob.ts';
 import { FileReader } from './esm/file-reader.ts';
 import { findImage } from './esm/image.ts';
 import { type Sealing, type VerifiedImage, verifyImage } from './esm/verify.ts';
-import { type FdtSummary, fdtBytes, readFdt } from './fdt-reader.ts';
+import { type FdtSummary, fdtBytes, pageBytesOfMaker, readFdt } from './fdt-reader.ts';
 import { H_RANDOM, H_REGISTER_PROC_TBL, H_RTAS, type HcallRegisters, hcallRegisters } from './hcall-registers.ts';
 import { Pages, type PagingReport, type Tampering } from './pages.ts';
 import type { GuestCpu, HypervisorPort, PartitionTable, Residency } from './ports.ts';
@@ -38,6 +38,7 @@ const H_SUCCESS = 0;
 /** RTAS services without which a secure VM could not end or start a processor. */
 const NEEDED_SERVICES = ['power-off', 'start-cpu', 'stop-self', 'ibm,os-term'];
 const FDT_HEADER_BYTES = 40;
+const USUAL_PAGE_BYTES = 0x10000;
 const PROCESS_TABLE_BASE = 0x0fff_ffff_ffff_f000n;
 
 /** `transient`: between H_SVM_INIT_START and INIT_DONE or INIT_ABORT; no guest code runs then. */
@@ -70,6 +71,8 @@ export interface UltravisorOptions {
   readonly hypervisor: HypervisorPort;
   readonly partition: PartitionTable;
   readonly residency: Residency;
+  /** In which pages guests count and share; undefined: as the device tree of each tells, or 64 KiB. */
+  readonly pageBytes?: OwnedPageBytes | undefined;
   /** Secure memory, from H_SVM_INIT_DONE on; undefined: enough for all of the guest's. */
   readonly secureBytes?: number | undefined;
   /** The hypervisor's sight of memory, for what it touches beyond a carried call. */
@@ -371,6 +374,9 @@ export class Ultravisor {
     if (this.options.cpus.some((other) => other !== cpu && other.active)) {
       return this.refuse('another processor is running', U_PARAMETER);
     }
+    const pageBytes = this.options.pageBytes ?? this.pageBytesOf(Number(fdt)) ?? USUAL_PAGE_BYTES;
+    if (pageBytes !== USUAL_PAGE_BYTES) this.step('page size', `the guest counts in pages of ${pageBytes} bytes`);
+    this.options.ownership.divide(pageBytes);
     this.svm = 'transient';
     this.step('H_SVM_INIT_START');
     const started = this.options.hypervisor.hcall(H_SVM.INIT_START, []);
@@ -445,6 +451,12 @@ export class Ultravisor {
     new Uint8Array(padded.buffer).set(piece);
     for (let n = 0; n < 8; n++) cpu.setGpr(4 + n, padded.getBigUint64(8 * n));
     return piece.length;
+  }
+
+  /** In which pages the kernel counts that made the tree; undefined if it cannot be told. */
+  private pageBytesOf(fdt: number): OwnedPageBytes | undefined {
+    const header = this.options.memory.read(fdt, FDT_HEADER_BYTES);
+    return fdtBytes(header) === undefined ? undefined : pageBytesOfMaker(header);
   }
 
   /** The device tree, or what is wrong with it. Notes the RTAS services. */

@@ -204,7 +204,42 @@ describe('sharing', () => {
     }
   });
 
-  it('counts in 4 KiB for a machine with 4 KiB pages', () => {
+  it.each([
+    ['a kernel with 4K pages, whose device tree tells', 0x1000, 0x1000, undefined],
+    ['a kernel with 64K pages, whose device tree tells', 0x10000, 0x10000, undefined],
+    ['who knows', 0x10000, undefined, undefined],
+    ['a machine that was told', 0x1000, 0x10000, 0x1000],
+  ] as const)('counts as it should for %s', (_, pageBytes, makersPageBytes, told) => {
+    bench = new SecureBench(1, { pageBytes: told });
+    bench.writeTree('', 0, makersPageBytes);
+    bench.enterSecureMode();
+    expect(bench.report.svm).toMatchObject({ pageBytes, pages: { secure: (32 * 0x10000) / pageBytes } });
+    bench.ucall(UV.SHARE_PAGE, [5, 1]);
+    expect(bench.report.violations.count).toBe(0);
+    bench.view.loadU8(5 * pageBytes, device);
+    expect(bench.report.violations.count).toBe(0);
+    for (const beside of [4 * pageBytes, 6 * pageBytes]) bench.view.loadU8(beside, device);
+    expect(bench.report.violations.count).toBe(2);
+    const at = 9 * pageBytes;
+    bench.memory.storeU64BE(at, 77n);
+    expect(bench.hypervisor.secureGuest!.reclaim(at)).toBe(true);
+    expect(bench.hypervisor.secureGuest!.contentsOf(at)).toHaveLength(pageBytes);
+    bench.secure.guestPageFault(at + 8);
+    expect(bench.memory.loadU64BE(at)).toBe(77n);
+  });
+
+  it('counts anew when another kernel turns secure after a restart', () => {
+    bench = new SecureBench(1);
+    bench.writeTree('', 0, 0x1000);
+    bench.enterSecureMode();
+    bench.secure.restart(() => bench.hypervisor.reset());
+    bench.cpu.msr &= ~MSR.S;
+    bench.writeTree('', 0, 0x10000);
+    bench.enterSecureMode();
+    expect(bench.report.svm).toMatchObject({ pageBytes: 0x10000, pages: { secure: 32 } });
+  });
+
+  it('leaves alone what is beside a page of 4 KiB', () => {
     bench = new SecureBench(1, { pageBytes: 0x1000 });
     bench.enterSecureMode();
     bench.memory.fill(0x4000, 0x3000, 0x11);

@@ -18,8 +18,8 @@ export type SvmPhase = 'normal' | 'started' | 'secure';
 export interface SecureGuestOptions {
   readonly ultravisor: UltravisorPort;
   readonly memoryBytes: number;
-  /** log2 of the pages that are handed over: 16, or 12. */
-  readonly pageOrder: number;
+  /** log2 of the pages that the ultravisor asks for from H_SVM_INIT_START on: 16, or 12 for a guest with 4K pages. */
+  readonly pageOrder: () => number;
   /** Told when the partition has become secure, or is normal again. */
   readonly transition?: (phase: SvmPhase) => void;
 }
@@ -30,17 +30,16 @@ const PAGE = { normal: 0, secure: 1, shared: 2, out: 3 } as const;
 export class SecureGuest {
   private readonly options: SecureGuestOptions;
   /** What the hypervisor knows of each page. */
-  private readonly pages: Uint8Array;
+  private pages = new Uint8Array(0);
+  private pageOrder = 16;
   /** What secure pages that are out were encrypted to. */
-  readonly hostPages: HostPages;
+  hostPages = new HostPages(0x10000);
   /** Where in `hostPages` each page that is out has its contents: real address by page. */
   private readonly places = new Map<number, number>();
   private phaseNow: SvmPhase = 'normal';
 
   constructor(options: SecureGuestOptions) {
     this.options = options;
-    this.pages = new Uint8Array(options.memoryBytes / 2 ** options.pageOrder);
-    this.hostPages = new HostPages(2 ** options.pageOrder);
   }
 
   get phase(): SvmPhase {
@@ -104,6 +103,9 @@ export class SecureGuest {
   private initStart(): number {
     if (this.phaseNow !== 'normal') return H_STATE;
     this.phaseNow = 'started';
+    this.pageOrder = this.options.pageOrder();
+    this.pages = new Uint8Array(this.options.memoryBytes / 2 ** this.pageOrder);
+    this.hostPages = new HostPages(2 ** this.pageOrder);
     const status = this.ucall(UV.REGISTER_MEM_SLOT, 0, this.options.memoryBytes, 0, 0);
     if (status === H_SUCCESS) return H_SUCCESS;
     this.release();
@@ -133,7 +135,7 @@ export class SecureGuest {
 
   private pageIn(gra: bigint, flags: bigint, order: bigint): number {
     if (this.phaseNow === 'normal') return H_UNSUPPORTED;
-    if (order !== BigInt(this.options.pageOrder)) return H_P3;
+    if (order !== BigInt(this.pageOrder)) return H_P3;
     if (flags & ~BigInt(H_PAGE_IN_SHARED)) return H_P2;
     const page = this.pageAt(gra);
     if (page === undefined) return H_PARAMETER;
@@ -150,7 +152,7 @@ export class SecureGuest {
 
   private pageOut(gra: bigint, flags: bigint, order: bigint): number {
     if (this.phaseNow === 'normal') return H_UNSUPPORTED;
-    if (order !== BigInt(this.options.pageOrder)) return H_P3;
+    if (order !== BigInt(this.pageOrder)) return H_P3;
     if (flags !== 0n) return H_P2;
     const page = this.pageAt(gra);
     if (page === undefined) return H_PARAMETER;
@@ -206,17 +208,17 @@ export class SecureGuest {
 
   /** UV_PAGE_IN or UV_PAGE_OUT, from or to real address `ra`. */
   private move(token: number, page: number, ra: number): number {
-    return this.ucall(token, ra, this.placeOf(page), 0, this.options.pageOrder);
+    return this.ucall(token, ra, this.placeOf(page), 0, this.pageOrder);
   }
   /** Where a page of the partition is: the host's real address of it is its guest real address. */
   private placeOf(page: number): number {
-    return page * 2 ** this.options.pageOrder;
+    return page * 2 ** this.pageOrder;
   }
   private ucall(token: number, ...args: number[]): number {
     return this.options.ultravisor.ultracall(token, [LPID, ...args]);
   }
   private pageAt(gra: bigint): number | undefined {
-    const size = 1n << BigInt(this.options.pageOrder);
+    const size = 1n << BigInt(this.pageOrder);
     return gra % size === 0n && gra / size < BigInt(this.pages.length) ? Number(gra / size) : undefined;
   }
 }
