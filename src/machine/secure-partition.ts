@@ -35,7 +35,8 @@ export interface SecurePartitionOptions {
   readonly hypervisor: () => Hypervisor;
   /** False: the partition can never turn secure. */
   readonly ultravisor: boolean;
-  readonly pageBytes: OwnedPageBytes;
+  /** In which pages guests count and share; undefined: as each tells. */
+  readonly pageBytes: OwnedPageBytes | undefined;
   /** Secure memory; undefined: enough for all of the guest's. */
   readonly secureBytes?: number | undefined;
   readonly policy: ViolationPolicy;
@@ -69,6 +70,7 @@ export class SecurePartition {
   readonly view: CheckedHostView;
   readonly ports: readonly VcpuPort[];
   private readonly options: SecurePartitionOptions;
+  private readonly ownership: PageOwnership;
   private readonly log = new ViolationLog();
   private readonly ultravisor: Ultravisor | undefined;
   private readonly witness: Witness;
@@ -79,6 +81,7 @@ export class SecurePartition {
     this.options = options;
     const { memory, vcpus, instructions, policy, random, event } = options;
     const ownership = new PageOwnership(memory.sizeBytes, options.pageBytes);
+    this.ownership = ownership;
     this.log.onNew = (violation) => options.violation(forReport(violation));
     this.witness = new Witness(options.core, ownership, instructions, options.symbols ?? (() => undefined));
     this.view = new CheckedHostView({
@@ -105,6 +108,7 @@ export class SecurePartition {
           partition: { setProcessTable: options.setProcessTable },
           residency: options.core ? coreResidency(options.core) : NO_CORE,
           secureBytes: options.secureBytes,
+          pageBytes: options.pageBytes,
           hostView: this.view,
           ...(options.sealing && { sealing: options.sealing }),
           pageCipher: options.pageCipher,
@@ -137,7 +141,7 @@ export class SecurePartition {
       ultravisor: {
         ultracall: (token: number, args: readonly number[]) => ultravisor.hypervisorCall(token, args.map(BigInt)),
       },
-      pageOrder: Math.log2(this.options.pageBytes),
+      pageOrder: () => Math.log2(this.ownership.pageBytes),
       transition,
     };
   }
