@@ -92,6 +92,7 @@ export class SecurePartition {
       instructions,
       stop: () => options.halt(`${describe(this.log.all().at(-1))}`),
       observe: (gra, lenBytes, direction, origin) => this.witness.observe(gra, lenBytes, direction, origin),
+      told: (origin) => this.witness.told(origin),
       causeOf: (origin) => this.witness.causeOf(origin),
     });
     this.ultravisor = !options.ultravisor
