@@ -31,6 +31,7 @@ export interface SharedUser {
 /** Adjacent pages shared by one call. */
 export interface SharedRange {
   readonly startGra: number;
+  readonly pageBytes: number;
   readonly pages: number;
   /** Those that are shared still. */
   readonly pagesNow: number;
@@ -61,7 +62,8 @@ export interface SharedUseReport {
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 interface Range {
-  readonly first: number;
+  readonly startGra: number;
+  readonly pageBytes: number;
   pages: number;
   pagesNow: number;
   readonly instructions: bigint;
@@ -122,8 +124,8 @@ export class SharedUse {
 
   /** Pages that one call shared and that are shared still, as guest real addresses. */
   *shared(): Generator<{ startGra: number; endGra: number }> {
-    for (const { first, pages, pagesNow } of this.ranges) {
-      if (pagesNow === pages) yield { startGra: first * this.pageBytes, endGra: (first + pages) * this.pageBytes };
+    for (const { startGra, pageBytes, pages, pagesNow } of this.ranges) {
+      if (pagesNow === pages) yield { startGra, endGra: startGra + pages * pageBytes };
     }
   }
 
@@ -139,15 +141,16 @@ export class SharedUse {
       }
     }
     return {
-      ranges: this.ranges.map(({ first, pages, pagesNow, instructions, by, users, slotsTouched }) => ({
-        startGra: first * this.pageBytes,
+      ranges: this.ranges.map(({ startGra, pageBytes, pages, pagesNow, instructions, by, users, slotsTouched }) => ({
+        startGra,
+        pageBytes,
         pages,
         pagesNow,
         instructions,
         by,
         users: [...users.values()],
         slotsTouched,
-        slots: (pages * this.pageBytes) / SLOT_BYTES,
+        slots: (pages * pageBytes) / SLOT_BYTES,
       })),
       unrecorded: this.beyond,
       devices: [...devices.values()],
@@ -172,7 +175,8 @@ export class SharedUse {
     }
     const index = this.ranges.length;
     this.ranges.push({
-      first: page,
+      startGra: page * this.pageBytes,
+      pageBytes: this.pageBytes,
       pages: 1,
       pagesNow: 1,
       instructions: this.options.instructions(),
@@ -193,15 +197,13 @@ export class SharedUse {
   }
 
   private forgetAll(): void {
-    const { pages } = this.options.ownership;
+    const { ownership } = this.options;
     this.growing = undefined;
     this.latest = undefined;
     for (const range of this.ranges) range.pagesNow = 0;
-    // Pages of another size: what was shared in the old ones cannot be told in the new.
-    if (pages !== this.rangeOf.length) {
-      this.ranges.length = 0;
-      this.rangeOf = new Int32Array(pages);
-    }
+    // A guest that turns secure next may count in pages of another size.
+    this.pageBytes = ownership.pageBytes;
+    if (this.rangeOf.length !== ownership.pages) this.rangeOf = new Int32Array(ownership.pages);
     this.rangeOf.fill(-1);
   }
 
@@ -234,8 +236,8 @@ export class SharedUse {
   }
 
   private touchSlots(range: Range, gra: number, bytes: number): void {
-    range.touched ??= new Uint8Array((range.pages * this.pageBytes) / SLOT_BYTES);
-    const offset = gra - range.first * this.pageBytes;
+    range.touched ??= new Uint8Array((range.pages * range.pageBytes) / SLOT_BYTES);
+    const offset = gra - range.startGra;
     const last = Math.floor((offset + bytes - 1) / SLOT_BYTES);
     for (let slot = Math.floor(offset / SLOT_BYTES); slot <= last; slot++) {
       if (range.touched[slot]) continue;
