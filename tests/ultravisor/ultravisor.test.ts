@@ -397,6 +397,7 @@ describe('H_SVM hypercalls', () => {
     expect(call(H_SVM.INIT_DONE)).toBe(0);
     expect(call(H_SVM.INIT_ABORT)).toBe(-75);
     expect(call(H_SVM.INIT_DONE)).toBe(-67);
+    expect(call(H_SVM.INIT_START)).toBe(-75);
   });
 });
 
