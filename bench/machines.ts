@@ -14,6 +14,8 @@ export interface Guest {
 
 export interface Peer {
   readonly name: string;
+  /** The Node that runs it; absent for QEMU. */
+  readonly node?: string;
   start(guest: Guest): ChildProcess;
 }
 
@@ -23,6 +25,7 @@ const command = fileURLToPath(new URL('../bin/powervisor', import.meta.url));
 export function powervisor(node: string, extra: readonly string[], name: string): Peer {
   return {
     name,
+    node,
     start: ({ kernel, initrd, append, memory, cpus }) =>
       spawn(
         node,

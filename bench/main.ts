@@ -10,8 +10,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus as hostCpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { deviceRows } from './devices.ts';
 import { type Guest, type Peer, powervisor, qemu, qemuVersion, watch } from './machines.ts';
 import { userRows } from './rows.ts';
+import { type SecureRow, secureRows, secureTable } from './secure.ts';
 import { asMarkdown, asText, Table } from './table.ts';
 import { benchInitramfs, compilerVersion } from './userland.ts';
 
@@ -192,8 +194,18 @@ if (isWanted(installer)) {
     );
   benchmarks.push({ name: installer, run });
 }
-if (benchmarks.length === 0) {
-  const names = ['pocket', ...userRows.map(({ name }) => name), shell, installer];
+if (isWanted('disk and net')) {
+  const run = (peer: Peer) =>
+    deviceRows(
+      peer,
+      { kernel: guestFile('linux-svm', 'kernel'), initrd: guestFile('busybox', 'initrd') },
+      (name, sample) => table.record(name, 'devices', peer.name, sample),
+    );
+  benchmarks.push({ name: 'disk and net', run });
+}
+const withSecure = isWanted('secure mode');
+if (benchmarks.length === 0 && !withSecure) {
+  const names = ['pocket', ...userRows.map(({ name }) => name), shell, installer, 'disk and net', 'secure mode'];
   throw new Error(`no row has "${values.only}" in its name: ${names.join('; ')}`);
 }
 
@@ -221,5 +233,14 @@ const heading = [
 console.log(heading);
 console.log(asText(summary, machines));
 if (values.markdown) writeFileSync(values.markdown, `${heading}\n\n${asMarkdown(summary, machines)}\n`);
-if (values.json) writeFileSync(values.json, `${JSON.stringify({ heading, ...summary }, null, 2)}\n`);
+let secure: SecureRow[] = [];
+if (withSecure) {
+  process.stderr.write('secure mode\n');
+  secure = await secureRows(pocket, {
+    kernel: guestFile('linux-svm', 'kernel'),
+    initrd: guestFile('busybox', 'initrd'),
+  });
+  console.log(['', ...secureTable(secure)].join('\n'));
+}
+if (values.json) writeFileSync(values.json, `${JSON.stringify({ heading, ...summary, secure }, null, 2)}\n`);
 if (summary.rows.some(({ equal }) => !equal)) process.exitCode = 1;

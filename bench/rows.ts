@@ -1,7 +1,7 @@
 // What is measured. Each row is timed by the host, from the arrival of a line of the guest's console to that of another:
 // the guest's own clock is a count of instructions here and the host's clock in QEMU.
 
-export type Group = 'integer' | 'floating point' | 'system' | 'boot';
+export type Group = 'integer' | 'floating point' | 'system' | 'devices' | 'boot';
 
 export interface UserRow {
   readonly name: string;
