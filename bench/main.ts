@@ -8,7 +8,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus as hostCpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { deviceRows } from './devices.ts';
 import { type Peer, powervisor, qemu, qemuVersion, watch } from './machines.ts';
+import { type SecureRow, secureRows, secureTable } from './secure.ts';
 
 const { values } = parseArgs({
   options: {
@@ -147,10 +149,16 @@ const benchmarks: Benchmark[] = [
         '# ',
       ),
   },
+  {
+    name: 'disk and net',
+    run: async (peer) =>
+      deviceRows(peer, await guestFiles('linux-svm', 'busybox'), (name, sample) => record(name, peer, sample)),
+  },
 ];
 
 const chosen = benchmarks.filter((each) => each.name.includes(values.only));
-if (chosen.length === 0)
+const withSecure = 'secure mode'.includes(values.only);
+if (chosen.length === 0 && !withSecure)
   throw new Error(`no benchmark has "${values.only}" in its name: ${benchmarks.map((each) => each.name).join('; ')}`);
 for (let round = 1; round <= rounds; round++) {
   for (const benchmark of chosen) {
@@ -193,5 +201,11 @@ for (const { name, theirsMs, oursMs, ratio, mips, equal } of table) {
     `${name.padEnd(40)}${number(theirsMs, 1).padStart(10)}${number(oursMs, 1).padStart(10)}${number(ratio, 2).padStart(8)}${number(mips, 0).padStart(11)}  ${equal ? 'equal' : 'DIFFER'}`,
   );
 }
-if (values.json) writeFileSync(values.json, `${JSON.stringify({ heading, table }, null, 2)}\n`);
+let secure: SecureRow[] = [];
+if (withSecure) {
+  process.stderr.write('secure mode\n');
+  secure = await secureRows(pocket, await guestFiles('linux-svm', 'busybox'));
+  console.log(['', ...secureTable(secure)].join('\n'));
+}
+if (values.json) writeFileSync(values.json, `${JSON.stringify({ heading, table, secure }, null, 2)}\n`);
 if (table.some(({ equal }) => !equal)) process.exitCode = 1;

@@ -1,5 +1,6 @@
 // What a machine needs of the place it runs in. Node and the browser each fill it (backends).
 
+import type { PageCipherFactory } from './page-cipher.ts';
 import type { SealCrypto } from './seal-crypto.ts';
 
 export interface MachineHost {
@@ -16,6 +17,7 @@ export interface MachineHost {
   sha256(chunks: readonly Uint8Array[]): Promise<string>;
   /** Undefined where there is none, as on a web page that is not in a secure context. */
   readonly sealCrypto: SealCrypto | undefined;
+  readonly pageCipher: PageCipherFactory;
   /** Unpacks a compressed kernel. Rejects with a reason if it lacks the format or the data is damaged. */
   decompress(format: string, bytes: Uint8Array): Promise<Uint8Array>;
 }

@@ -124,6 +124,8 @@ describe('powervisor run', () => {
   });
 
   it('hands all devices to the machine, in order', async () => {
+    const other = join(directory, 'other.img');
+    await writeFile(other, new Uint8Array(4096));
     const args = [
       '--kernel',
       disk,
@@ -134,7 +136,7 @@ describe('powervisor run', () => {
       '--device',
       'virtio-rng,slot=9',
     ];
-    const { machine, status } = await run([...args, '--drive', `file=${disk},snapshot,bridge=1`]);
+    const { machine, status } = await run([...args, '--drive', `file=${other},snapshot,bridge=1`]);
     expect(status).toBe(0);
     expect(machine?.configuration.devices?.map(({ slot }) => slot)).toEqual([undefined, undefined, undefined, 9]);
     expect(machine?.configuration.bridges).toBe(2);

@@ -1,11 +1,13 @@
 // What the command line accepts before the machine is asked.
 
 import { MAX_RAM_BYTES, MAX_VCPUS } from '../cpu/state/memory-map.ts';
+import { MIN_SECURE_BYTES } from '../ultravisor/secure-frames.ts';
 
 export const mebibyte = 1 << 20;
 
 export const limits = {
   memoryBytes: { min: 64 * mebibyte, max: MAX_RAM_BYTES, multipleOf: mebibyte, preset: 1024 * mebibyte },
+  secureMemoryBytes: { min: MIN_SECURE_BYTES, multipleOf: 0x10000 },
   cpus: { min: 1, max: MAX_VCPUS, preset: 1 },
 } as const;
 

@@ -7,6 +7,7 @@ import {
   parseDmaPolicy,
   parseJobs,
   parseMemory,
+  parseSecureMemory,
   parseSeed,
   parseTimeout,
   parseTrace,
@@ -79,4 +80,12 @@ it.each<[string, (text: string) => unknown, string[]]>([
     expect(() => parse(text), text).toThrow(UsageError);
     expect(() => parse(text), text).toThrow(option);
   }
+});
+
+it('--secure-memory takes sizes from 16M in steps of 64K', () => {
+  expect(parseSecureMemory('16M')).toBe(16 * mib);
+  expect(parseSecureMemory('20544K')).toBe(20544 * 1024);
+  expect(() => parseSecureMemory('15M')).toThrow('--secure-memory must be at least 16M, not "15M".');
+  expect(() => parseSecureMemory('17000001')).toThrow('--secure-memory must be a multiple of 64K');
+  expect(() => parseSecureMemory('some')).toThrow('--secure-memory takes a size such as');
 });

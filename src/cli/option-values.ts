@@ -10,15 +10,29 @@ import { limits, mebibyte } from './limits.ts';
 const sizeUnits: Record<string, number> = { '': 1, K: 1024, M: mebibyte, G: 1024 * mebibyte };
 
 /** `512M`, `1G`, `1.5G`, `1024K`, or a number of bytes; units are powers of 1024, with an optional `iB` or `B`. */
-export function parseMemory(text: string): number {
+function parseSize(option: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?$/i.exec(text.trim());
+  if (match === null) throw usage(`${option} takes a size such as 256M, 1G or a number of bytes, not "${text}".`);
+  return Number(match[1]) * sizeUnits[match[2].toUpperCase()];
+}
+
+/** Guest RAM, in bytes. */
+export function parseMemory(text: string): number {
   const { min, max, multipleOf } = limits.memoryBytes;
-  if (match === null) throw usage(`--memory takes a size such as 256M, 1G or a number of bytes, not "${text}".`);
-  const bytes = Number(match[1]) * sizeUnits[match[2].toUpperCase()];
+  const bytes = parseSize('--memory', text);
   if (bytes < min || bytes > max) {
     throw usage(`--memory must be from ${min / mebibyte}M to ${max / mebibyte}M, not "${text}".`);
   }
   if (bytes % multipleOf !== 0) throw usage(`--memory must be a multiple of 1M, not "${text}".`);
+  return bytes;
+}
+
+/** Secure memory, in bytes. */
+export function parseSecureMemory(text: string): number {
+  const { min, multipleOf } = limits.secureMemoryBytes;
+  const bytes = parseSize('--secure-memory', text);
+  if (bytes < min) throw usage(`--secure-memory must be at least ${min / mebibyte}M, not "${text}".`);
+  if (bytes % multipleOf !== 0) throw usage(`--secure-memory must be a multiple of 64K, not "${text}".`);
   return bytes;
 }
 

@@ -8,7 +8,8 @@ import type { ClockMode } from '../machine/time.ts';
 import type { ViolationPolicy } from '../memory/checked-host-view.ts';
 import { PowervisorError, UsageError } from '../util/errors.ts';
 import type { DmaPolicy } from '../vmm/dma-policy.ts';
-import { type DeviceOption, openDevices, parseDevice } from './devices.ts';
+import { clockFor, openAttachments } from './attachments.ts';
+import { type DeviceOption, parseDevice } from './devices.ts';
 import { type DevicesReport, switchSummary } from './devices-command.ts';
 import { type DriveOption, parseDrive } from './drives.ts';
 import { fileProblem, readInput, resolveGuestFile, symbolsFile } from './guest-file.ts';
@@ -22,13 +23,14 @@ import {
   parseCpus,
   parseDmaPolicy,
   parseMemory,
+  parseSecureMemory,
   parseSeed,
   parseTimeout,
   parseTrace,
   parseViolationPolicy,
 } from './option-values.ts';
 import { refusalLines } from './refusals.ts';
-import { openShares, parseShare, parseVsock, type ShareOption, type VsockOption } from './shares.ts';
+import { parseShare, parseVsock, type ShareOption, type VsockOption } from './shares.ts';
 import { sharingIn, sharingLines } from './sharing.ts';
 import { attachConsole } from './terminal-console.ts';
 import { violationLines, violationsIn } from './violations.ts';
@@ -54,6 +56,7 @@ export interface RunOptions {
   readonly dmaPolicy?: DmaPolicy;
   readonly ultravisor: boolean;
   readonly compiler: boolean;
+  readonly secureMemory?: number;
   readonly uvKey?: string;
   readonly requireSealed?: boolean;
   readonly onViolation?: ViolationPolicy;
@@ -127,6 +130,11 @@ export function addRunCommand(program: Command, context: RunContext, finish: (st
     )
     .option('--no-compiler', 'interpret everything: slower, and otherwise the same')
     .option('--no-ultravisor', 'a machine whose guests cannot turn secure')
+    .option(
+      '--secure-memory <size>',
+      'secure memory of a guest that turns secure, such as 64M; what does not fit is encrypted and paged out',
+      parseSecureMemory,
+    )
     .option(
       '--uv-key <file>',
       'private key of the ultravisor, a PEM file; by default that of "powervisor seal keys --machine"',
@@ -213,12 +221,10 @@ async function createMachine(options: RunOptions, context: RunContext, networks:
   const kernelPath = await resolveGuestFile(options.kernel, 'kernel', cache);
   const initrdPath = options.initrd === undefined ? undefined : await resolveGuestFile(options.initrd, 'initrd', cache);
   const interactive = host.stdin.isTTY === true && host.stdout.isTTY === true;
-  const clock = options.clock ?? (interactive || networks.any || options.vsock ? 'host' : 'virtual');
+  const clock = options.clock ?? (interactive ? 'host' : clockFor(options));
   // As the machine chooses its own randomness: repeatable unless it runs on the clock of the host.
   const seed = options.seed ?? (clock === 'virtual' ? 1 : undefined);
-  const others = await openDevices(options.drive ?? [], options.device ?? [], { seed });
-  const shares = await openShares(options.share ?? [], options.vsock);
-  const devices = [...others, ...shares, ...networks.requests(clock)];
+  const attached = await openAttachments(options, networks, { clock, seed });
   return context.createMachine({
     kernel: await readInput(kernelPath, 'kernel'),
     kernelName: options.kernel,
@@ -233,11 +239,11 @@ async function createMachine(options: RunOptions, context: RunContext, networks:
     ...(options.dmaPolicy && { dmaPolicy: options.dmaPolicy }),
     ultravisor: options.ultravisor,
     compiler: options.compiler,
+    ...(options.secureMemory && { secureMemoryBytes: options.secureMemory }),
     ultravisorKey: await ultravisorKey(options.uvKey, host.environment),
     requireSealed: options.requireSealed,
     onViolation: options.onViolation,
-    ...(devices.length > 0 && { devices }),
-    ...(devices.some(({ bridge }) => bridge === 1) && { bridges: 2 }),
+    ...attached,
   });
 }
 

@@ -41,6 +41,7 @@ interface CreateOptions extends ImageOptions {
   readonly for: string[];
   readonly file: string[];
   readonly comment: string;
+  readonly envelope: boolean;
   readonly out: string;
 }
 
@@ -79,6 +80,7 @@ export function addSealCommand(program: Command, context: SealContext, finish: (
       [],
     )
     .option('--comment <text>', 'a note on the lockboxes; anybody can read it', '')
+    .option('--no-envelope', 'leave out the digest of the whole blob, so that svm-tool can add lockboxes')
     .requiredOption('--out <file>', 'the blob')
     .action((options: CreateOptions) => done(create(options, context)));
   seal
@@ -159,7 +161,7 @@ async function create(options: CreateOptions, context: SealContext): Promise<voi
   const twice = files.find(({ name }, i) => files.findIndex((other) => other.name === name) !== i);
   if (twice) throw new UsageError('FILE', `--file gives ${twice.name} twice.`);
   const digests = await digestsOf(await partsOf(options, context));
-  const blob = await createBlob(nodeSealCrypto, { origin, recipients, digests, files });
+  const blob = await createBlob(nodeSealCrypto, { origin, recipients, digests, files, envelope: options.envelope });
   const parsed = parseBlob(blob);
   if (!parsed.ok) throw new UsageError('BLOB', `This makes no blob that can be read: ${parsed.reason}.`);
   await writing(options.out, (path) => writeFile(path, blob));
@@ -236,7 +238,7 @@ async function inspect(path: string, options: { key?: string; json?: boolean }, 
           `the kernel's digest is about ${digests.kernelBytes} bytes`,
           digests.envelope
             ? 'the whole blob is protected by a digest'
-            : 'comments and lockboxes are not protected: the blob is of another tool',
+            : 'comments and lockboxes are not protected by a digest',
         ]
       : ['the digests are sealed; --key shows them']),
   ];

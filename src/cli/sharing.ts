@@ -52,11 +52,11 @@ export function sharingLines({ ranges, unrecorded, devices, swiotlb }: SharingRe
 }
 
 function rangeLines(range: SharedRange, swiotlb: SharingReport['swiotlb']): string[] {
-  const { startGra, pages, pagesNow, by, users, slotsTouched, slots } = range;
+  const { startGra, pageBytes, pages, pagesNow, by, users, slotsTouched, slots } = range;
   const isSwiotlb = swiotlb !== undefined && swiotlb.startGra === startGra;
   const still = pagesNow === pages ? '' : pagesNow === 0 ? ', not any more' : `, ${pagesNow} still`;
   const lines = [
-    `  0x${startGra.toString(16)}: ${pages} ${pages === 1 ? 'page' : 'pages'}${still}; ${useOf(users)}${isSwiotlb ? ' (swiotlb)' : ''}`,
+    `  0x${startGra.toString(16)}: ${pages} ${pages === 1 ? 'page' : 'pages'} of ${pageBytes / 1024} KiB${still}; ${useOf(users)}${isSwiotlb ? ' (swiotlb)' : ''}`,
   ];
   if (by) lines.push(`    shared by ${causeText(by)}`);
   if (slotsTouched > 0) lines.push(`    ${slotsTouched} of ${slots} slots of 2 KiB touched by devices`);

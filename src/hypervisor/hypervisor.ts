@@ -79,7 +79,8 @@ export class Hypervisor {
   private readonly nmi: NonMaskableInterrupts;
   private readonly platformEvents: PlatformEvents;
   private readonly messageInterrupts: MessageInterrupts;
-  private readonly secureGuest: SecureGuest | undefined;
+  /** What it does for a partition that turns secure; undefined without an ultravisor. */
+  readonly secureGuest: SecureGuest | undefined;
   private readonly log: LimitedLog;
   private readonly absent = new Map<number, string>(ABSENT_HCALLS.map(([token, name]) => [token, name]));
   private readonly calls = new Map<string, number>();

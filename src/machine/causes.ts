@@ -5,7 +5,6 @@ import type { CpuCore } from '../cpu/interpreter/core.ts';
 import { MSR } from '../cpu/state/msr.ts';
 import type { AccessCause, CallFrame, CauseDescription } from '../memory/access-cause.ts';
 import type { AccessOrigin } from '../memory/host-view.ts';
-import type { DmaUse } from '../pci/dma-space.ts';
 import type { SymbolTable } from '../symbols/symbol-table.ts';
 import { GuestReader, resolve, walk } from './call-chain.ts';
 
@@ -48,17 +47,9 @@ export class GuestCauses {
     return this.token;
   }
 
-  /**
-   * To be called at each access: if a device looks at its queue while the guest waits for it, the guest has just told it
-   * to. True if that is new, and not one of several accesses that follow from one call.
-   */
-  note(origin: AccessOrigin): boolean {
-    if (!this.serving || origin.kind !== 'device') return false;
-    if ((origin as { use?: DmaUse }).use === 'buffer') return false;
-    const cause = this.current();
-    if (origin.cause === cause) return false;
-    origin.cause = cause;
-    return true;
+  /** The guest has told a device of work: what the device does for `origin` from now on follows from what it did. */
+  told(origin: AccessOrigin): void {
+    origin.cause = this.current();
   }
 
   /** What is behind an access that is happening. `later`: the guest has gone on since. */

@@ -3,6 +3,7 @@
 import { MAX_RAM_BYTES, MAX_VCPUS } from '../cpu/state/memory-map.ts';
 import type { BootProtocol } from '../firmware/boot.ts';
 import { VIOLATION_POLICIES, type ViolationPolicy } from '../memory/checked-host-view.ts';
+import { MIN_SECURE_BYTES } from '../ultravisor/secure-frames.ts';
 import { UsageError } from '../util/errors.ts';
 import type { DeviceRequest } from '../vmm/devices.ts';
 import { DMA_POLICIES, type DmaPolicy, isDmaPolicy } from '../vmm/dma-policy.ts';
@@ -41,9 +42,17 @@ export interface MachineConfiguration {
   readonly ultravisorKey?: string;
   /** UV_ESM refuses images that are not sealed. */
   readonly requireSealed?: boolean;
+  /**
+   * Secure memory of a VM that has turned secure, in bytes, at least 16 MiB: what does not fit is paged out to the
+   * hypervisor, encrypted. Shared pages do not count. Default: enough for all of the guest's memory.
+   */
+  readonly secureMemoryBytes?: number;
   /** What becomes of accesses to secure memory. Default `block`. */
   readonly onViolation?: ViolationPolicy;
-  /** Size of the pages in which the guest counts and shares memory: 65536 (default), or 4096 for a 4K-page kernel. */
+  /**
+   * Size of the pages in which a secure guest counts and shares memory: 65536, or 4096. Default: as the device tree tells
+   * that the guest's prom_init made, and 65536 if it does not.
+   */
   readonly securePageBytes?: 0x10000 | 0x1000;
   /** False: everything is interpreted, nothing compiled. Default true. It changes speed and nothing else. */
   readonly compiler?: boolean;
@@ -75,6 +84,16 @@ export function checkConfiguration(configuration: MachineConfiguration): Checked
     throw new UsageError(
       'violation',
       `There is no policy "${onViolation}"; there are ${VIOLATION_POLICIES.join(', ')}.`,
+    );
+  }
+  const { secureMemoryBytes } = configuration;
+  if (
+    secureMemoryBytes !== undefined &&
+    !(secureMemoryBytes >= MIN_SECURE_BYTES && secureMemoryBytes % 0x10000 === 0)
+  ) {
+    throw new UsageError(
+      'secure-memory',
+      `Secure memory is at least 16 MiB, in whole 64 KiB, not ${secureMemoryBytes} bytes.`,
     );
   }
   if (!isDmaPolicy(dmaPolicy)) {

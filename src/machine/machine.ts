@@ -309,6 +309,9 @@ export class Machine implements AsyncDisposable {
         if (this.secure.guestUcall(vcpu) === 'no-ultravisor') this.refusedSecurity = true;
         if (this.secure.verification) this.scheduler.rescheduled();
         return;
+      case EXIT.absentPage:
+        this.secure.guestPageFault(Number(this.core.vcpus[id].get64('mmioAddress')));
+        return;
       case EXIT.mmioRead:
       case EXIT.mmioWrite:
         this.secure.guestMmio(vcpu, () => answerMmio(this.core.vcpus[id], this.map, reason === EXIT.mmioRead));
@@ -425,9 +428,11 @@ export class Machine implements AsyncDisposable {
       instructions: () => this.instructions(),
       hypervisor: () => this.hypervisor,
       ultravisor: configuration.ultravisor ?? true,
-      pageBytes: configuration.securePageBytes ?? 0x10000,
+      pageBytes: configuration.securePageBytes,
+      secureBytes: configuration.secureMemoryBytes,
       policy: configuration.onViolation,
       sealing,
+      pageCipher: this.host.pageCipher,
       random: () => this.randomness.next(),
       setProcessTable: (baseGra, sizeLog2) => {
         this.core.setShared('processTable', BigInt(baseGra));

@@ -1,6 +1,7 @@
 // The ultravisor's side of a machine, wired: page ownership, the view of memory that checks it, the ultravisor itself, and
 // the vCPUs as the hypervisor may see them.
 
+import type { PageCipherFactory } from '../backends/page-cipher.ts';
 import type { CpuCore } from '../cpu/interpreter/core.ts';
 import { MSR } from '../cpu/state/msr.ts';
 import type { Hypervisor } from '../hypervisor/hypervisor.ts';
@@ -15,8 +16,10 @@ import type { DeviceOrigin } from '../pci/dma-space.ts';
 import type { SymbolTable } from '../symbols/symbol-table.ts';
 import { LPID, UV } from '../ultravisor/calls.ts';
 import type { Sealing } from '../ultravisor/esm/verify.ts';
+import type { Residency } from '../ultravisor/ports.ts';
 import { type SvmEvent, Ultravisor, type UltravisorReport } from '../ultravisor/ultravisor.ts';
 import type { GuestReader } from './call-chain.ts';
+import { coreResidency } from './core-residency.ts';
 import { GuardedVcpu, type SecurableVcpu } from './guarded-vcpu.ts';
 import { type SharingReport, Witness } from './witness.ts';
 
@@ -32,10 +35,14 @@ export interface SecurePartitionOptions {
   readonly hypervisor: () => Hypervisor;
   /** False: the partition can never turn secure. */
   readonly ultravisor: boolean;
-  readonly pageBytes: OwnedPageBytes;
+  /** In which pages guests count and share; undefined: as each tells. */
+  readonly pageBytes: OwnedPageBytes | undefined;
+  /** Secure memory; undefined: enough for all of the guest's. */
+  readonly secureBytes?: number | undefined;
   readonly policy: ViolationPolicy;
   /** How sealed images are verified; without it blobs are ignored. */
   readonly sealing?: Sealing;
+  readonly pageCipher: PageCipherFactory;
   readonly random: () => bigint;
   readonly setProcessTable: (baseGra: number, sizeLog2: number) => void;
   readonly event: (event: SvmEvent) => void;
@@ -63,6 +70,7 @@ export class SecurePartition {
   readonly view: CheckedHostView;
   readonly ports: readonly VcpuPort[];
   private readonly options: SecurePartitionOptions;
+  private readonly ownership: PageOwnership;
   private readonly log = new ViolationLog();
   private readonly ultravisor: Ultravisor | undefined;
   private readonly witness: Witness;
@@ -73,6 +81,7 @@ export class SecurePartition {
     this.options = options;
     const { memory, vcpus, instructions, policy, random, event } = options;
     const ownership = new PageOwnership(memory.sizeBytes, options.pageBytes);
+    this.ownership = ownership;
     this.log.onNew = (violation) => options.violation(forReport(violation));
     this.witness = new Witness(options.core, ownership, instructions, options.symbols ?? (() => undefined));
     this.view = new CheckedHostView({
@@ -83,6 +92,7 @@ export class SecurePartition {
       instructions,
       stop: () => options.halt(`${describe(this.log.all().at(-1))}`),
       observe: (gra, lenBytes, direction, origin) => this.witness.observe(gra, lenBytes, direction, origin),
+      told: (origin) => this.witness.told(origin),
       causeOf: (origin) => this.witness.causeOf(origin),
     });
     this.ultravisor = !options.ultravisor
@@ -94,10 +104,15 @@ export class SecurePartition {
           hypervisor: {
             hcall: (token, args) => this.hcall(token, args),
             reflect: (id, carried) => options.hypervisor().hcall(this.ports[id], carried),
+            hostPage: (ra) => options.hypervisor().secureGuest?.hostPages.at(ra),
           },
           partition: { setProcessTable: options.setProcessTable },
+          residency: options.core ? coreResidency(options.core) : NO_CORE,
+          secureBytes: options.secureBytes,
+          pageBytes: options.pageBytes,
           hostView: this.view,
           ...(options.sealing && { sealing: options.sealing }),
+          pageCipher: options.pageCipher,
           random,
           instructions,
           event,
@@ -127,7 +142,7 @@ export class SecurePartition {
       ultravisor: {
         ultracall: (token: number, args: readonly number[]) => ultravisor.hypervisorCall(token, args.map(BigInt)),
       },
-      pageOrder: Math.log2(this.options.pageBytes),
+      pageOrder: () => Math.log2(this.ownership.pageBytes),
       transition,
     };
   }
@@ -143,6 +158,11 @@ export class SecurePartition {
   /** An access of a vCPU to registers of a device, which `serve` answers. */
   guestMmio(vcpu: SecurableVcpu, serve: () => void): void {
     this.witness.during(vcpu.id, 'mmio', serve);
+  }
+
+  /** A vCPU needs the page at `gra`, which is out. */
+  guestPageFault(gra: number): void {
+    this.ultravisor?.guestPageFault(gra);
   }
 
   /** The `sc 2` of a vCPU. `no-ultravisor`: it was UV_ESM, and nobody is there to serve it. */
@@ -209,6 +229,9 @@ function forReport(violation: Violation): Violation {
   if (busAddress === undefined) return violation;
   return { ...violation, origin: { ...origin, address: busAddressText(busAddress) } as unknown as DeviceOrigin };
 }
+
+/** Without a core nobody uses a page, and nobody misses one. */
+const NO_CORE: Residency = { remove: () => {}, restore: () => {}, watch: () => {}, untouched: () => true };
 
 /** One line about a breach. */
 export function describe(violation: Violation | undefined): string {

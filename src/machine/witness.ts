@@ -44,9 +44,14 @@ export class Witness {
     this.causes.during(vcpu, by, serve);
   }
 
+  /** The guest gives a device work. */
+  told(origin: AccessOrigin): void {
+    this.causes.told(origin);
+    this.sample();
+  }
+
   /** Each access of the host while there is secure memory. */
   observe(gra: number, lenBytes: number, direction: AccessDirection, origin: AccessOrigin): void {
-    if (this.causes.note(origin)) this.sample();
     this.use.access(gra, lenBytes, direction, origin);
   }
 

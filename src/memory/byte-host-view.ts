@@ -11,6 +11,7 @@ export abstract class ByteHostView implements HostView {
   abstract readInto(gra: number, target: Uint8Array, origin: AccessOrigin): void;
   abstract write(gra: number, source: Uint8Array, origin: AccessOrigin): void;
 
+  told(_origin: AccessOrigin): void {}
   read(gra: number, lenBytes: number, origin: AccessOrigin): Uint8Array<ArrayBuffer> {
     const target = new Uint8Array(lenBytes);
     this.readInto(gra, target, origin);

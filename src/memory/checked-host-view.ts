@@ -29,6 +29,8 @@ export interface CheckedHostViewOptions {
   readonly stop?: () => void;
   /** Told of each access before it is settled, as long as there is anything that the host must not touch. */
   readonly observe?: (gra: number, lenBytes: number, direction: AccessDirection, origin: AccessOrigin) => void;
+  /** Told when the guest gives a device work, as long as there is anything that the host must not touch. */
+  readonly told?: (origin: AccessOrigin) => void;
   /** What the guest did to cause a breach, asked for while it happens. */
   readonly causeOf?: (origin: AccessOrigin) => { cause: CauseDescription; later: boolean } | undefined;
 }
@@ -50,6 +52,10 @@ export class CheckedHostView extends ByteHostView {
   }
   contains(gra: number, lenBytes: number): boolean {
     return this.memory.contains(gra, lenBytes);
+  }
+
+  override told(origin: AccessOrigin): void {
+    if (!this.ownership.open) this.options.told?.(origin);
   }
 
   readInto(gra: number, target: Uint8Array, origin: AccessOrigin): void {

@@ -23,6 +23,8 @@ export interface AccessOrigin {
 export interface HostView {
   readonly sizeBytes: number;
   contains(gra: number, lenBytes: number): boolean;
+  /** The guest has just told the party behind `origin` of work: accesses by it from now on are what comes of it. */
+  told(origin: AccessOrigin): void;
   read(gra: number, lenBytes: number, origin: AccessOrigin): Uint8Array<ArrayBuffer>;
   /** Copies `target.length` bytes of memory into `target`. */
   readInto(gra: number, target: Uint8Array, origin: AccessOrigin): void;
@@ -53,6 +55,7 @@ export class NormalHostView implements HostView {
   contains(gra: number, lenBytes: number): boolean {
     return this.memory.contains(gra, lenBytes);
   }
+  told(): void {}
   read(gra: number, lenBytes: number): Uint8Array<ArrayBuffer> {
     return this.memory.read(gra, lenBytes);
   }

@@ -1,6 +1,6 @@
 // Who owns each page of guest RAM: the ultravisor's table, which every access of the hypervisor and of devices is
 // checked against (UV-API, page states; docs/ultravisor.md). Pages are 64 KiB, the unit in which a hypervisor hands over
-// memory, or 4 KiB for a machine whose guest shares in that unit.
+// memory, or 4 KiB for a guest that shares in that unit.
 
 import { assert } from '../util/errors.ts';
 
@@ -18,22 +18,39 @@ export type OwnedPageBytes = 0x10000 | 0x1000;
 export class PageOwnership {
   /** Told of each page whose state changes to or from `shared`; of `setAll` as -1, false. */
   onShare: ((page: number, shared: boolean) => void) | undefined;
-  readonly pageBytes: OwnedPageBytes;
-  readonly pages: number;
-  private readonly states: Uint8Array;
+  private readonly ramBytes: number;
+  private unit: OwnedPageBytes;
+  private states: Uint8Array;
   /** Index into `causes`: what made the page what it is. */
-  private readonly reasons: Uint8Array;
+  private reasons: Uint8Array;
   private readonly causes: string[] = ['power-on'];
   private readonly counters = [0, 0, 0, 0];
 
   /** `ramBytes` is a multiple of 64 KiB. */
   constructor(ramBytes: number, pageBytes: OwnedPageBytes = 0x10000) {
     assert(ramBytes % pageBytes === 0, 'RAM is a whole number of pages');
-    this.pageBytes = pageBytes;
-    this.pages = ramBytes / pageBytes;
+    this.ramBytes = ramBytes;
+    this.unit = pageBytes;
     this.states = new Uint8Array(this.pages);
     this.reasons = new Uint8Array(this.pages);
     this.counters[CODES.normal] = this.pages;
+  }
+
+  get pageBytes(): OwnedPageBytes {
+    return this.unit;
+  }
+  get pages(): number {
+    return this.ramBytes / this.unit;
+  }
+
+  /** Counts in pages of another size from now on. Every page is normal. */
+  divide(pageBytes: OwnedPageBytes): void {
+    assert(this.counters[CODES.normal] === this.pages, 'pages are in use');
+    if (pageBytes === this.unit) return;
+    this.unit = pageBytes;
+    this.states = new Uint8Array(this.pages);
+    this.reasons = new Uint8Array(this.pages);
+    this.setAll('normal', 'power-on');
   }
 
   /** True if the host may touch everything: the check of each access is this one comparison then. */

@@ -31,6 +31,7 @@ export interface SharedUser {
 /** Adjacent pages shared by one call. */
 export interface SharedRange {
   readonly startGra: number;
+  readonly pageBytes: number;
   readonly pages: number;
   /** Those that are shared still. */
   readonly pagesNow: number;
@@ -61,7 +62,8 @@ export interface SharedUseReport {
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 interface Range {
-  readonly first: number;
+  readonly startGra: number;
+  readonly pageBytes: number;
   pages: number;
   pagesNow: number;
   readonly instructions: bigint;
@@ -81,10 +83,9 @@ export interface SharedUseOptions {
 
 export class SharedUse {
   private readonly options: SharedUseOptions;
-  private readonly pageBytes: number;
   private readonly ranges: Range[] = [];
   /** Index of the range that each page belongs to, or -1. */
-  private readonly rangeOf: Int32Array;
+  private rangeOf: Int32Array;
   private beyond = 0;
   /** The range that grows, and the call that shares it. */
   private growing: { readonly index: number; readonly cause: AccessCause | undefined; next: number } | undefined;
@@ -97,13 +98,16 @@ export class SharedUse {
   constructor(options: SharedUseOptions) {
     this.options = options;
     const { ownership } = options;
-    this.pageBytes = ownership.pageBytes;
     this.rangeOf = new Int32Array(ownership.pages).fill(-1);
     ownership.onShare = (page, shared) => {
       if (page < 0) this.forgetAll();
       else if (shared) this.share(page);
       else this.unshare(page);
     };
+  }
+
+  private get pageBytes(): number {
+    return this.options.ownership.pageBytes;
   }
 
   /** An access of the host, whether it hits shared memory or not. */
@@ -120,8 +124,8 @@ export class SharedUse {
 
   /** Pages that one call shared and that are shared still, as guest real addresses. */
   *shared(): Generator<{ startGra: number; endGra: number }> {
-    for (const { first, pages, pagesNow } of this.ranges) {
-      if (pagesNow === pages) yield { startGra: first * this.pageBytes, endGra: (first + pages) * this.pageBytes };
+    for (const { startGra, pageBytes, pages, pagesNow } of this.ranges) {
+      if (pagesNow === pages) yield { startGra, endGra: startGra + pages * pageBytes };
     }
   }
 
@@ -137,15 +141,16 @@ export class SharedUse {
       }
     }
     return {
-      ranges: this.ranges.map(({ first, pages, pagesNow, instructions, by, users, slotsTouched }) => ({
-        startGra: first * this.pageBytes,
+      ranges: this.ranges.map(({ startGra, pageBytes, pages, pagesNow, instructions, by, users, slotsTouched }) => ({
+        startGra,
+        pageBytes,
         pages,
         pagesNow,
         instructions,
         by,
         users: [...users.values()],
         slotsTouched,
-        slots: (pages * this.pageBytes) / SLOT_BYTES,
+        slots: (pages * pageBytes) / SLOT_BYTES,
       })),
       unrecorded: this.beyond,
       devices: [...devices.values()],
@@ -170,7 +175,8 @@ export class SharedUse {
     }
     const index = this.ranges.length;
     this.ranges.push({
-      first: page,
+      startGra: page * this.pageBytes,
+      pageBytes: this.pageBytes,
       pages: 1,
       pagesNow: 1,
       instructions: this.options.instructions(),
@@ -191,9 +197,14 @@ export class SharedUse {
   }
 
   private forgetAll(): void {
-    this.rangeOf.fill(-1);
+    const { ownership } = this.options;
     this.growing = undefined;
+    this.latest = undefined;
     for (const range of this.ranges) range.pagesNow = 0;
+    // A guest that turns secure next may count in pages of another size.
+    this.pageBytes = ownership.pageBytes;
+    if (this.rangeOf.length !== ownership.pages) this.rangeOf = new Int32Array(ownership.pages);
+    this.rangeOf.fill(-1);
   }
 
   private touch(index: number, gra: number, bytes: number, direction: AccessDirection, origin: AccessOrigin): void {
@@ -225,8 +236,8 @@ export class SharedUse {
   }
 
   private touchSlots(range: Range, gra: number, bytes: number): void {
-    range.touched ??= new Uint8Array((range.pages * this.pageBytes) / SLOT_BYTES);
-    const offset = gra - range.first * this.pageBytes;
+    range.touched ??= new Uint8Array((range.pages * range.pageBytes) / SLOT_BYTES);
+    const offset = gra - range.startGra;
     const last = Math.floor((offset + bytes - 1) / SLOT_BYTES);
     for (let slot = Math.floor(offset / SLOT_BYTES); slot <= last; slot++) {
       if (range.touched[slot]) continue;

@@ -128,6 +128,11 @@ export class DmaSpace {
     this.events = options.events ?? {};
   }
 
+  /** The driver has just told the device that there is work for `origin`; for reports on what comes of it. */
+  told(origin: DeviceOrigin): void {
+    this.view.told(origin);
+  }
+
   /** Fills `target` from memory at `address`. */
   readInto(address: BusAddress, target: Uint8Array, origin: DeviceOrigin): DmaFault | undefined {
     return this.transfer(address, target, 'read', origin);

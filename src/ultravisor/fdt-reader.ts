@@ -23,6 +23,16 @@ export function fdtBytes(header: Uint8Array): number | undefined {
   return view.getUint32(0) === MAGIC && total >= HEADER_BYTES && total <= MAX_TREE_BYTES ? total : undefined;
 }
 
+/**
+ * Size of the pages of the Linux whose prom_init made the tree with this header: it starts the structure block, and ends
+ * the tree, on a page of its own kernel. Undefined if another program made the tree, which packs it.
+ */
+export function pageBytesOfMaker(header: Uint8Array): 0x10000 | 0x1000 | undefined {
+  const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
+  const [total, structure] = [view.getUint32(4), view.getUint32(8)];
+  return ([0x10000, 0x1000] as const).find((size) => structure > 0 && total % size === 0 && structure % size === 0);
+}
+
 export function readFdt(blob: Uint8Array): FdtSummary | undefined {
   const total = fdtBytes(blob);
   if (total === undefined || total > blob.length) return undefined;

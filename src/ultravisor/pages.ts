@@ -1,25 +1,18 @@
 // The pages of the partition: memory slots, and what becomes of each page when guest or hypervisor ask (UV-API,
 // UV_PAGE_IN to UV_UNSHARE_ALL_PAGES). Guest RAM is stored once, in the clear, and the ownership table says who may touch
-// it; so a page that the hypervisor hands over or takes back need not move.
+// it; so a page that the hypervisor hands over or takes back need not move. A secure page that is paged out does: it is
+// encrypted into memory of the hypervisor's own, and RAM there is cleared.
 //
-// Deviation: the hypervisor's real address of a page is its guest real address.
-// Absent: UV_PAGE_OUT of a secure VM. It needs a CPU core that stops at a paged-out page.
+// Deviation: the hypervisor's real address of a page of the partition is its guest real address.
+// Absent: the flag UV_SNAPSHOT of UV_PAGE_OUT, which has no documented number.
 
+import type { PageCipherFactory } from '../backends/page-cipher.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
-import type { PageOwnership } from '../memory/ownership.ts';
-import {
-  H_PAGE_IN_SHARED,
-  H_SVM,
-  U_FUNCTION,
-  U_P2,
-  U_P3,
-  U_P4,
-  U_P5,
-  U_PARAMETER,
-  U_STATE,
-  U_SUCCESS,
-} from './calls.ts';
-import type { HypervisorPort } from './ports.ts';
+import type { PageOwnership, PageState } from '../memory/ownership.ts';
+import { H_PAGE_IN_SHARED, H_SVM, U_P2, U_P3, U_P4, U_P5, U_PARAMETER, U_STATE, U_SUCCESS } from './calls.ts';
+import { PageVault, type TamperingKind } from './page-vault.ts';
+import type { HypervisorPort, Residency } from './ports.ts';
+import { SecureFrames } from './secure-frames.ts';
 
 const MAX_SLOTS = 512;
 const SLOT_ALIGNMENT = 0x10000;
@@ -37,20 +30,63 @@ interface Handover {
   supplied: boolean;
 }
 
+/** The hypervisor has done something to a page that it was entrusted with. */
+export interface Tampering {
+  /** Start of the page, guest real. */
+  readonly gra: number;
+  readonly kind: TamperingKind;
+  readonly detail: string;
+}
+
+/** Pages that went and came so far, for reports. */
+export interface PagingReport {
+  /** Undefined: as many secure pages as there are pages. */
+  readonly limitPages: number | undefined;
+  readonly pagedOut: number;
+  readonly pagedIn: number;
+}
+
+export interface PagesOptions {
+  readonly memory: GuestMemory;
+  readonly ownership: PageOwnership;
+  readonly hypervisor: HypervisorPort;
+  readonly residency: Residency;
+  /** Secure memory of the VM once it is secure; undefined: enough for all of it. */
+  readonly limitBytes: number | undefined;
+  readonly cipherFor: PageCipherFactory;
+  readonly random: () => bigint;
+  /** The VM must end. */
+  readonly tampered: (tampering: Tampering) => void;
+}
+
 export class Pages {
-  /** log2 of the page size: the `order` of calls, and the unit of the guest's frame numbers. */
-  readonly order: number;
+  private readonly options: PagesOptions;
   private readonly memory: GuestMemory;
   private readonly ownership: PageOwnership;
   private readonly hypervisor: HypervisorPort;
   private readonly slots = new Map<number, MemorySlot>();
+  private readonly frames: SecureFrames;
+  /** Made when the first page leaves. */
+  private vault: PageVault | undefined;
   private handover: Handover | undefined;
+  private pagedOut = 0;
+  private pagedIn = 0;
 
-  constructor(memory: GuestMemory, ownership: PageOwnership, hypervisor: HypervisorPort) {
-    this.memory = memory;
-    this.ownership = ownership;
-    this.hypervisor = hypervisor;
-    this.order = Math.log2(ownership.pageBytes);
+  constructor(options: PagesOptions) {
+    this.options = options;
+    this.memory = options.memory;
+    this.ownership = options.ownership;
+    this.hypervisor = options.hypervisor;
+    this.frames = new SecureFrames(options.ownership, options.residency, options.limitBytes);
+  }
+
+  /** log2 of the page size: the `order` of calls, and the unit of the guest's frame numbers. */
+  get order(): number {
+    return Math.log2(this.ownership.pageBytes);
+  }
+
+  get paging(): PagingReport {
+    return { limitPages: this.frames.limit, pagedOut: this.pagedOut, pagedIn: this.pagedIn };
   }
 
   get hasSlots(): boolean {
@@ -99,9 +135,10 @@ export class Pages {
   pageIn(source: number, gra: number, flags: number, order: number, committed: boolean): number {
     const page = this.slotPage(gra);
     if (page === undefined) return U_P3;
-    if (source !== gra) return U_P2;
     if (flags !== 0) return U_P4;
     if (order !== this.order) return U_P5;
+    if (this.ownership.state(page) === 'paged-out' && this.handover?.page !== page) return this.bringIn(page, source);
+    if (source !== gra) return U_P2;
     if (this.handover?.page === page) {
       this.handover.supplied = true;
       return U_SUCCESS;
@@ -112,15 +149,18 @@ export class Pages {
     return U_SUCCESS;
   }
 
-  /** UV_PAGE_OUT. Before the VM is committed, a page goes back as it is: the hypervisor had it until now. */
+  /**
+   * UV_PAGE_OUT. Of a secure VM, the page is encrypted to `destination`. Before the VM is committed, it goes back as it is:
+   * the hypervisor had it until now.
+   */
   pageOut(destination: number, gra: number, flags: number, order: number, committed: boolean): number {
     const page = this.slotPage(gra);
     if (page === undefined) return U_P3;
-    if (destination !== gra) return U_P2;
     if (flags !== 0) return U_P4;
     if (order !== this.order) return U_P5;
     if (this.ownership.state(page) !== 'secure') return U_PARAMETER;
-    if (committed) return U_FUNCTION;
+    if (committed) return this.sendOut(page, destination);
+    if (destination !== gra) return U_P2;
     this.ownership.set(page, 'normal', 'UV_PAGE_OUT');
     return U_SUCCESS;
   }
@@ -133,7 +173,38 @@ export class Pages {
     return this.ownership.state(page) === 'shared' ? U_SUCCESS : U_P2;
   }
 
-  /** UV_SHARE_PAGE: all of the pages, or none. Contents are not carried over. */
+  /**
+   * Has every page of `[gra, gra + lenBytes)`, in RAM, in secure memory if it is the guest's alone. False if the hypervisor
+   * does not bring one back, which is the end of the VM.
+   */
+  bringBack(gra: number, lenBytes: number): boolean {
+    const { pageBytes } = this.ownership;
+    for (let page = Math.floor(gra / pageBytes); page * pageBytes < gra + lenBytes; page++) {
+      if (this.ownership.state(page) !== 'paged-out') continue;
+      if (!this.makeRoom(1)) return false;
+      const status = this.hypervisor.hcall(H_SVM.PAGE_IN, [this.graOf(page), 0, this.order]);
+      const state: PageState = this.ownership.state(page);
+      if (state === 'secure') continue;
+      // Anything else has been reported by now.
+      if (state === 'paged-out') this.tampered(page, 'dropped', `H_SVM_PAGE_IN answered ${status} and brought nothing`);
+      return false;
+    }
+    return true;
+  }
+
+  /** Has pages leave until there is room for `wanted` more. False if the hypervisor does not take them. */
+  makeRoom(wanted: number): boolean {
+    while (this.frames.excess(wanted) > 0) {
+      const page = this.frames.victim();
+      const status = this.hypervisor.hcall(H_SVM.PAGE_OUT, [this.graOf(page), 0, this.order]);
+      if (this.ownership.state(page) !== 'secure') continue;
+      this.tampered(page, 'refused', `secure memory is full, and H_SVM_PAGE_OUT answered ${status} and took nothing`);
+      return false;
+    }
+    return true;
+  }
+
+  /** UV_SHARE_PAGE: all of the pages, or none. Contents are not carried over, so one that is out need not come back. */
   share(frame: bigint, count: bigint): number {
     const range = this.range(frame, count);
     if (!range) return U_P2;
@@ -144,6 +215,8 @@ export class Pages {
         for (const undone of done) this.secure(undone, 'UV_SHARE_PAGE, undone');
         return U_P2;
       }
+      this.vault?.forget(page);
+      this.options.residency.restore(this.graOf(page), this.ownership.pageBytes);
       this.clear(page);
       this.ownership.set(page, 'shared', 'UV_SHARE_PAGE');
       done.push(page);
@@ -196,6 +269,9 @@ export class Pages {
       if (!keep && !this.ownership.hostMayTouch(page)) this.clear(page);
     }
     this.ownership.setAll('normal', 'UV_SVM_TERMINATE');
+    this.options.residency.restore(0, this.memory.sizeBytes);
+    this.frames.reset();
+    this.vault = undefined;
     this.slots.clear();
     this.handover = undefined;
   }
@@ -209,7 +285,45 @@ export class Pages {
     if (!isZero(this.memory.read(start, end - start))) this.memory.fill(start, end - start);
   }
 
+  private sendOut(page: number, destination: number): number {
+    const gra = this.graOf(page);
+    const { pageBytes } = this.ownership;
+    const target = this.hypervisor.hostPage(destination);
+    if (target?.length !== pageBytes) return U_P2;
+    this.vault ??= new PageVault(this.options.cipherFor, this.options.random);
+    target.set(this.vault.seal(page, this.memory.read(gra, pageBytes)));
+    this.ownership.set(page, 'paged-out', 'UV_PAGE_OUT');
+    this.options.residency.remove(gra, pageBytes);
+    this.clear(page);
+    this.pagedOut++;
+    return U_SUCCESS;
+  }
+
+  /** UV_PAGE_IN of a page that is out. */
+  private bringIn(page: number, source: number): number {
+    const found = this.hypervisor.hostPage(source);
+    if (found?.length !== this.ownership.pageBytes) return U_P2;
+    if (!this.makeRoom(1)) return U_P3;
+    const opened = this.vault!.open(page, found);
+    if (!opened.ok) {
+      this.tampered(page, opened.kind, opened.detail);
+      return U_P3;
+    }
+    this.vault!.forget(page);
+    this.memory.write(this.graOf(page), opened.contents);
+    this.options.residency.restore(this.graOf(page), this.ownership.pageBytes);
+    this.ownership.set(page, 'secure', 'UV_PAGE_IN');
+    this.pagedIn++;
+    return U_SUCCESS;
+  }
+
+  private tampered(page: number, kind: TamperingKind, detail: string): void {
+    this.options.tampered({ gra: this.graOf(page), kind, detail });
+  }
+
   private secure(page: number, cause: string): void {
+    // Nobody can be told here if there is no room; the guest's next page-in will tell.
+    this.makeRoom(1);
     this.handOver(page, 0);
     this.clear(page);
     this.ownership.set(page, 'secure', cause);

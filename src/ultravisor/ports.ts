@@ -25,6 +25,19 @@ export interface HypervisorPort {
    * and no others. `carried` is where it finds an RTAS call: memory it may touch.
    */
   reflect(id: number, carried: HostView | undefined): void;
+  /** A page of the hypervisor's own memory, which may hold anything at any time; undefined if there is none at `ra`. */
+  hostPage(ra: number): Uint8Array | undefined;
+}
+
+/** Which pages the guest can use, and which it has used; ranges are whole pages of 4 KiB in RAM. The CPU core knows. */
+export interface Residency {
+  /** From now on every access of the guest to the range asks. */
+  remove(gra: number, lenBytes: number): void;
+  restore(gra: number, lenBytes: number): void;
+  /** Watches the pages at `gras` until the guest uses them. */
+  watch(gras: readonly number[], lenBytes: number): void;
+  /** True if the range is watched and has not been used since. */
+  untouched(gra: number, lenBytes: number): boolean;
 }
 
 /** What the ultravisor owns of the partition. */

@@ -4,8 +4,8 @@
 // would show it others.
 
 import { ByteHostView } from '../memory/byte-host-view.ts';
-import type { GuestMemory } from '../memory/guest-memory.ts';
 import type { AccessOrigin, HostView } from '../memory/host-view.ts';
+import type { ResidentMemory } from './resident-memory.ts';
 
 const HEADER_BYTES = 12;
 const MAX_CELLS = 16;
@@ -47,13 +47,13 @@ export class CarriedCall {
   readonly token: number;
   readonly args: readonly number[];
   readonly view: HostView;
-  private readonly memory: GuestMemory;
+  private readonly memory: ResidentMemory;
   private readonly block: Copy;
   private readonly blockView: DataView;
   private readonly outputsOffset: number;
   private readonly returned: Copy | undefined;
 
-  private constructor(memory: GuestMemory, block: Copy, nargs: number, services: Services, beyond: HostView) {
+  private constructor(memory: ResidentMemory, block: Copy, nargs: number, services: Services, beyond: HostView) {
     this.memory = memory;
     this.block = block;
     this.blockView = new DataView(block.bytes.buffer, block.bytes.byteOffset, block.bytes.byteLength);
@@ -70,7 +70,7 @@ export class CarriedCall {
    * Copies the call whose block is at `gra`; undefined if no block can be there. `services`: name by token. Whatever the
    * hypervisor touches outside of the copies goes to `beyond`.
    */
-  static from(memory: GuestMemory, gra: number, services: Services, beyond: HostView): CarriedCall | undefined {
+  static from(memory: ResidentMemory, gra: number, services: Services, beyond: HostView): CarriedCall | undefined {
     if (!memory.contains(gra, HEADER_BYTES)) return undefined;
     const nargs = memory.loadU32BE(gra + 4);
     const nret = memory.loadU32BE(gra + 8);

@@ -1,13 +1,12 @@
 // The ultravisor of one partition: serves ultracalls, takes the partition through the transition to a secure VM, and
 // stands between the secure guest and the hypervisor from then on (UV-API; docs/ultravisor.md has what is here call by
 // call). It sees guest memory and registers as they are, knows no device, and reaches the hypervisor through a port.
-//
-// Absent: the encrypted paging of secure memory.
 
+import type { PageCipherFactory } from '../backends/page-cipher.ts';
 import { MSR } from '../cpu/state/msr.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import type { HostView } from '../memory/host-view.ts';
-import type { PageOwnership, PageState } from '../memory/ownership.ts';
+import type { OwnedPageBytes, PageOwnership, PageState } from '../memory/ownership.ts';
 import {
   H_SVM,
   LPID,
@@ -25,11 +24,12 @@ import type { Checked } from './esm/blob.ts';
 import { FileReader } from './esm/file-reader.ts';
 import { findImage } from './esm/image.ts';
 import { type Sealing, type VerifiedImage, verifyImage } from './esm/verify.ts';
-import { type FdtSummary, fdtBytes, readFdt } from './fdt-reader.ts';
+import { type FdtSummary, fdtBytes, pageBytesOfMaker, readFdt } from './fdt-reader.ts';
 import { H_RANDOM, H_REGISTER_PROC_TBL, H_RTAS, type HcallRegisters, hcallRegisters } from './hcall-registers.ts';
-import { Pages } from './pages.ts';
-import type { GuestCpu, HypervisorPort, PartitionTable } from './ports.ts';
+import { Pages, type PagingReport, type Tampering } from './pages.ts';
+import type { GuestCpu, HypervisorPort, PartitionTable, Residency } from './ports.ts';
 import { RegisterWindow } from './register-window.ts';
+import { ResidentMemory } from './resident-memory.ts';
 import { CarriedCall } from './rtas-carrier.ts';
 
 const H_FUNCTION = -2;
@@ -38,6 +38,7 @@ const H_SUCCESS = 0;
 /** RTAS services without which a secure VM could not end or start a processor. */
 const NEEDED_SERVICES = ['power-off', 'start-cpu', 'stop-self', 'ibm,os-term'];
 const FDT_HEADER_BYTES = 40;
+const USUAL_PAGE_BYTES = 0x10000;
 const PROCESS_TABLE_BASE = 0x0fff_ffff_ffff_f000n;
 
 /** `transient`: between H_SVM_INIT_START and INIT_DONE or INIT_ABORT; no guest code runs then. */
@@ -58,6 +59,9 @@ export interface UltravisorReport {
   readonly pages: Readonly<Record<PageState, number>>;
   readonly pageBytes: number;
   readonly ultracalls: Readonly<Record<string, number>>;
+  readonly paging: PagingReport;
+  /** What ended the VM, if it was the hypervisor's doing to a page that was out. */
+  readonly tampering?: Tampering;
 }
 
 export interface UltravisorOptions {
@@ -66,10 +70,16 @@ export interface UltravisorOptions {
   readonly cpus: readonly GuestCpu[];
   readonly hypervisor: HypervisorPort;
   readonly partition: PartitionTable;
+  readonly residency: Residency;
+  /** In which pages guests count and share; undefined: as the device tree of each tells, or 64 KiB. */
+  readonly pageBytes?: OwnedPageBytes | undefined;
+  /** Secure memory, from H_SVM_INIT_DONE on; undefined: enough for all of the guest's. */
+  readonly secureBytes?: number | undefined;
   /** The hypervisor's sight of memory, for what it touches beyond a carried call. */
   readonly hostView: HostView;
   /** Absent: blobs are not looked for. */
   readonly sealing?: Sealing;
+  readonly pageCipher: PageCipherFactory;
   readonly random: () => bigint;
   readonly instructions: () => bigint;
   readonly event?: (event: SvmEvent) => void;
@@ -111,6 +121,7 @@ export const ABSENT_UCALLS: readonly (readonly [token: number, name: string, why
 export class Ultravisor {
   private readonly options: UltravisorOptions;
   private readonly pages: Pages;
+  private tampering: Tampering | undefined;
   private readonly table: ReadonlyMap<number, UcallDefinition>;
   private readonly windows: readonly RegisterWindow[];
   private readonly counts = new Map<string, number>();
@@ -122,12 +133,23 @@ export class Ultravisor {
   /** The files of the sealed image that runs. */
   private files: FileReader | undefined;
   private verifying: Promise<void> | undefined;
+  /** A sealed image has been seen, or is being looked at: no page may leave and come back as another until it runs. */
+  private measured = false;
   /** The hypercall being reflected. */
   private reflecting: number | undefined;
 
   constructor(options: UltravisorOptions) {
     this.options = options;
-    this.pages = new Pages(options.memory, options.ownership, options.hypervisor);
+    this.pages = new Pages({
+      memory: options.memory,
+      ownership: options.ownership,
+      hypervisor: options.hypervisor,
+      residency: options.residency,
+      limitBytes: options.secureBytes,
+      cipherFor: options.pageCipher,
+      random: options.random,
+      tampered: (tampering) => this.tampered(tampering),
+    });
     this.table = new Map(this.definitions().map((definition) => [definition.token, definition]));
     this.windows = options.cpus.map(() => new RegisterWindow(options.random));
   }
@@ -195,6 +217,11 @@ export class Ultravisor {
     else this.reflect(cpu, token, call, undefined);
   }
 
+  /** The guest has touched a page that is out: it is brought back, or the VM ends. */
+  guestPageFault(gra: number): void {
+    this.pages.bringBack(gra, 1);
+  }
+
   /** The hypervisor starts a stopped vCPU: where and with what it really starts, or undefined if the guest did not ask. */
   startOf(id: number, r3: bigint): { nia: bigint; r3: bigint } | undefined {
     const start = this.starting.get(id);
@@ -205,6 +232,7 @@ export class Ultravisor {
   /** After UV_SVM_TERMINATE, when the machine starts anew. */
   reset(): void {
     this.terminate('machine reset');
+    this.tampering = undefined;
     this.svm = 'normal';
   }
 
@@ -215,6 +243,8 @@ export class Ultravisor {
       pages: this.options.ownership.counts(),
       pageBytes: this.options.ownership.pageBytes,
       ultracalls: Object.fromEntries([...this.counts].sort(([a], [b]) => (a < b ? -1 : 1))),
+      paging: this.pages.paging,
+      ...(this.tampering && { tampering: this.tampering }),
     };
   }
 
@@ -262,7 +292,7 @@ export class Ultravisor {
         name: 'UV_UNREGISTER_MEM_SLOT',
         from: 'hypervisor',
         // A secure guest would go on to write its secrets to memory that has been taken from it.
-        handler: forPages(([slot]) => (committed() ? U_STATE : pages.unregisterSlot(slot))),
+        handler: forPages(([slot]) => (committed() || this.measured ? U_STATE : pages.unregisterSlot(slot))),
         ref: 'UV-API UV_UNREGISTER_MEM_SLOT; there is no memory hot-unplug',
       },
       {
@@ -276,8 +306,11 @@ export class Ultravisor {
         token: UV.PAGE_OUT,
         name: 'UV_PAGE_OUT',
         from: 'hypervisor',
-        handler: forPages(([to, gra, flags, order]) => pages.pageOut(to, gra, flags, order, committed())),
-        ref: 'UV-API UV_PAGE_OUT, before H_SVM_INIT_DONE only',
+        handler: forPages(([to, gra, flags, order]) => {
+          if (this.measured && !committed()) return U_STATE;
+          return pages.pageOut(to, gra, flags, order, committed());
+        }),
+        ref: 'UV-API UV_PAGE_OUT',
       },
       {
         token: UV.SHARE_PAGE,
@@ -341,6 +374,9 @@ export class Ultravisor {
     if (this.options.cpus.some((other) => other !== cpu && other.active)) {
       return this.refuse('another processor is running', U_PARAMETER);
     }
+    const pageBytes = this.options.pageBytes ?? this.pageBytesOf(Number(fdt)) ?? USUAL_PAGE_BYTES;
+    if (pageBytes !== USUAL_PAGE_BYTES) this.step('page size', `the guest counts in pages of ${pageBytes} bytes`);
+    this.options.ownership.divide(pageBytes);
     this.svm = 'transient';
     this.step('H_SVM_INIT_START');
     const started = this.options.hypervisor.hcall(H_SVM.INIT_START, []);
@@ -352,6 +388,7 @@ export class Ultravisor {
     const entry = { cpu, kernel, fdt };
     const { sealing } = this.options;
     if (!sealing) return this.commit(entry, undefined);
+    if (!this.pages.allSecure) return this.abort('the hypervisor has kept memory to itself');
     // Once more: until now the hypervisor could have changed it.
     const securedTree = this.checkTree(cpu, Number(fdt));
     if (typeof securedTree === 'string') return this.abort(securedTree);
@@ -365,6 +402,7 @@ export class Ultravisor {
     const step = (name: string, detail: string) => this.step(name, detail);
     const { memory } = this.options;
     const request = { sealing, memory, tree: securedTree, image: image.value, kernelGra: Number(kernel), step };
+    this.measured = true;
     this.verifying = verifyImage(request).then(
       (verified) => this.verified(entry, verified),
       (cause: unknown) => this.verified(entry, { ok: false, reason: `verification failed: ${cause}` }),
@@ -384,14 +422,18 @@ export class Ultravisor {
     const done = this.options.hypervisor.hcall(H_SVM.INIT_DONE, []);
     if (done !== H_SUCCESS) return this.abort(`H_SVM_INIT_DONE answered ${done}`);
     // Until now the hypervisor could have taken a page back.
-    if (!this.pages.allSecure) return this.abort('the hypervisor has kept memory to itself');
+    const asMeasured = sealed === undefined || this.measured;
+    if (!this.pages.allSecure || !asMeasured) return this.abort('the hypervisor has kept memory to itself');
     this.svm = 'secure';
+    this.measured = false;
     this.step('H_SVM_INIT_DONE');
     if (sealed) {
       const treeBytes = fdtBytes(this.options.memory.read(Number(fdt), FDT_HEADER_BYTES))!;
       this.pages.clearExcept([...sealed.keep, { gra: Number(fdt), lenBytes: treeBytes }]);
       this.files = new FileReader(sealed.files);
     }
+    // The image had to be seen as a whole until here.
+    if (!this.pages.makeRoom(0)) return undefined;
     for (let n = 0; n < 32; n++) cpu.setGpr(n, 0n);
     cpu.setGpr(3, fdt);
     cpu.setGpr(4, kernel);
@@ -411,6 +453,12 @@ export class Ultravisor {
     return piece.length;
   }
 
+  /** In which pages the kernel counts that made the tree; undefined if it cannot be told. */
+  private pageBytesOf(fdt: number): OwnedPageBytes | undefined {
+    const header = this.options.memory.read(fdt, FDT_HEADER_BYTES);
+    return fdtBytes(header) === undefined ? undefined : pageBytesOfMaker(header);
+  }
+
   /** The device tree, or what is wrong with it. Notes the RTAS services. */
   private checkTree(cpu: GuestCpu, gra: number): FdtSummary | string {
     const { memory } = this.options;
@@ -426,11 +474,23 @@ export class Ultravisor {
 
   /** Back to a normal VM; the guest goes on behind its UV_ESM. */
   private abort(reason: string): number {
+    this.measured = false;
     const status = this.options.hypervisor.hcall(H_SVM.INIT_ABORT, []);
     // A hypervisor that does not clean up gets its pages back all the same: nothing has been entrusted to them yet.
     this.pages.release(true);
     this.svm = 'normal';
     return this.refuse(`${reason}; H_SVM_INIT_ABORT answered ${status}`, H_PARAMETER);
+  }
+
+  /** Nothing that was entrusted to the hypervisor can be relied on any more. */
+  private tampered(tampering: Tampering): void {
+    if (this.svm !== 'secure') return;
+    const { gra, kind, detail } = tampering;
+    this.tampering = tampering;
+    const what = `secure page 0x${gra.toString(16)} was ${kind} by the hypervisor: ${detail}`;
+    this.step('tampering', what);
+    this.terminate('the ultravisor');
+    this.options.halt(what);
   }
 
   private refuse(reason: string, status: number): number {
@@ -448,6 +508,7 @@ export class Ultravisor {
       if (by === 'UV_SVM_TERMINATE') this.options.halt('the hypervisor has terminated the secure VM');
       return;
     }
+    this.measured = false;
     this.pages.release(true);
   }
 
@@ -476,7 +537,8 @@ export class Ultravisor {
 
   private reflectRtas(cpu: GuestCpu, call: HcallRegisters, answer: (status: number) => void): void {
     const gra = cpu.gpr(4);
-    const { memory, hostView } = this.options;
+    const { hostView } = this.options;
+    const memory = new ResidentMemory(this.options.memory, (at, lenBytes) => this.pages.bringBack(at, lenBytes));
     const carried = this.isRam(gra, 1) ? CarriedCall.from(memory, Number(gra), this.services, hostView) : undefined;
     if (!carried) {
       answer(H_PARAMETER);

@@ -1,6 +1,7 @@
 // A partition with ultravisor and hypervisor over vCPUs that are plain registers: what the guest, the ultravisor and the
 // hypervisor say to each other, without a CPU core.
 
+import { nodePageCipher } from '../../src/backends/node/page-cipher.ts';
 import { MSR } from '../../src/cpu/state/msr.ts';
 import { Hypervisor } from '../../src/hypervisor/hypervisor.ts';
 import { SecurePartition, type SecurePartitionOptions } from '../../src/machine/secure-partition.ts';
@@ -53,8 +54,9 @@ export class SecureBench {
       instructions: () => 42n,
       hypervisor: () => this.hypervisor,
       ultravisor: true,
-      pageBytes: 0x10000,
+      pageBytes: undefined,
       policy: 'block',
+      pageCipher: nodePageCipher,
       random: () => this.partition.random(),
       setProcessTable: (base, sizeLog2) => {
         this.processTable = [base, sizeLog2];
@@ -91,12 +93,12 @@ export class SecureBench {
     this.writeTree();
   }
 
-  /** A device tree with /rtas as the hypervisor serves it; without `leaveOut`. */
-  writeTree(leaveOut = '', bootCpu = 0): void {
+  /** A device tree with /rtas as the hypervisor serves it; without `leaveOut`; laid out as by a Linux with such pages. */
+  writeTree(leaveOut = '', bootCpu = 0, makersPageBytes?: number): void {
     const services = this.hypervisor.rtas.services().filter(({ name }) => name !== leaveOut);
     const tree = new FdtBuilder(bootCpu);
     tree.node('rtas', new Map(services.map(({ name, token }) => [name, token])));
-    this.memory.write(TREE, tree.bytes());
+    this.memory.write(TREE, tree.bytes(makersPageBytes));
   }
 
   get report() {

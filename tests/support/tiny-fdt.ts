@@ -18,14 +18,21 @@ export class FdtBuilder {
     this.structure.push(2);
   }
 
-  bytes(): Uint8Array {
+  /** Packed, or as prom_init of Linux lays it out: strings, and the structure from a page of its own on. */
+  bytes(makersPageBytes?: number): Uint8Array {
     const structure = [...this.structure, 2, 9];
-    const stringsAt = 56 + 4 * structure.length;
-    const total = stringsAt + this.strings.length;
-    const header = [0xd00dfeed, total, 56, stringsAt, 40, 17, 16, this.bootCpu, this.strings.length];
+    const up = (size: number) => Math.ceil(size / makersPageBytes!) * makersPageBytes!;
+    const packed = makersPageBytes === undefined;
+    const stringsAt = packed ? 56 + 4 * structure.length : 56;
+    const structureAt = packed ? 56 : up(stringsAt + this.strings.length);
+    const total = packed ? stringsAt + this.strings.length : up(structureAt + 4 * structure.length);
+    const header = [0xd00dfeed, total, structureAt, stringsAt, 40, 17, 16, this.bootCpu, this.strings.length];
     const out = new DataView(new ArrayBuffer(total));
-    [...header, 4 * structure.length, 0, 0, 0, 0, ...structure].forEach((word, i) => {
+    [...header, 4 * structure.length, 0, 0, 0, 0].forEach((word, i) => {
       out.setUint32(4 * i, word);
+    });
+    structure.forEach((word, i) => {
+      out.setUint32(structureAt + 4 * i, word);
     });
     const bytes = new Uint8Array(out.buffer);
     bytes.set(new TextEncoder().encode(this.strings), stringsAt);

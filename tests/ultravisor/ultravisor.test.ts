@@ -204,7 +204,42 @@ describe('sharing', () => {
     }
   });
 
-  it('counts in 4 KiB for a machine with 4 KiB pages', () => {
+  it.each([
+    ['a kernel with 4K pages, whose device tree tells', 0x1000, 0x1000, undefined],
+    ['a kernel with 64K pages, whose device tree tells', 0x10000, 0x10000, undefined],
+    ['who knows', 0x10000, undefined, undefined],
+    ['a machine that was told', 0x1000, 0x10000, 0x1000],
+  ] as const)('counts as it should for %s', (_, pageBytes, makersPageBytes, told) => {
+    bench = new SecureBench(1, { pageBytes: told });
+    bench.writeTree('', 0, makersPageBytes);
+    bench.enterSecureMode();
+    expect(bench.report.svm).toMatchObject({ pageBytes, pages: { secure: (32 * 0x10000) / pageBytes } });
+    bench.ucall(UV.SHARE_PAGE, [5, 1]);
+    expect(bench.report.violations.count).toBe(0);
+    bench.view.loadU8(5 * pageBytes, device);
+    expect(bench.report.violations.count).toBe(0);
+    for (const beside of [4 * pageBytes, 6 * pageBytes]) bench.view.loadU8(beside, device);
+    expect(bench.report.violations.count).toBe(2);
+    const at = 9 * pageBytes;
+    bench.memory.storeU64BE(at, 77n);
+    expect(bench.hypervisor.secureGuest!.reclaim(at)).toBe(true);
+    expect(bench.hypervisor.secureGuest!.contentsOf(at)).toHaveLength(pageBytes);
+    bench.secure.guestPageFault(at + 8);
+    expect(bench.memory.loadU64BE(at)).toBe(77n);
+  });
+
+  it('counts anew when another kernel turns secure after a restart', () => {
+    bench = new SecureBench(1);
+    bench.writeTree('', 0, 0x1000);
+    bench.enterSecureMode();
+    bench.secure.restart(() => bench.hypervisor.reset());
+    bench.cpu.msr &= ~MSR.S;
+    bench.writeTree('', 0, 0x10000);
+    bench.enterSecureMode();
+    expect(bench.report.svm).toMatchObject({ pageBytes: 0x10000, pages: { secure: 32 } });
+  });
+
+  it('leaves alone what is beside a page of 4 KiB', () => {
     bench = new SecureBench(1, { pageBytes: 0x1000 });
     bench.enterSecureMode();
     bench.memory.fill(0x4000, 0x3000, 0x11);
@@ -257,7 +292,7 @@ describe('ultracalls of the hypervisor', () => {
     expect(bench.memory.loadU64BE(3 * PAGE)).toBe(77n);
   });
 
-  it('UV_PAGE_IN and UV_PAGE_OUT do nothing to a secure VM that it has not asked for', () => {
+  it('UV_PAGE_IN, UV_PAGE_OUT and UV_PAGE_INVAL check their arguments and the state of the page', () => {
     bench.enterSecureMode();
     bench.memory.storeU64BE(3 * PAGE, 77n);
     const at = 3 * PAGE;
@@ -266,7 +301,14 @@ describe('ultracalls of the hypervisor', () => {
     expect(bench.uv(UV.PAGE_IN, LPID, at, 99 * PAGE, 0, 16)).toBe(-56);
     expect(bench.uv(UV.PAGE_IN, LPID, at, at, 4, 16)).toBe(-57);
     expect(bench.uv(UV.PAGE_IN, LPID, at, at, 0, 12)).toBe(-58);
-    expect(bench.uv(UV.PAGE_OUT, LPID, at, at, 0, 16)).toBe(-2);
+    // Secure memory, and where there is nothing, cannot be where a page goes.
+    expect(bench.uv(UV.PAGE_OUT, LPID, at, at, 0, 16)).toBe(-55);
+    expect(bench.uv(UV.PAGE_OUT, LPID, 2 ** 50, at, 0, 16)).toBe(-55);
+    expect(bench.uv(UV.PAGE_OUT, LPID, at, 99 * PAGE, 0, 16)).toBe(-56);
+    expect(bench.uv(UV.PAGE_OUT, LPID, at, at, 1, 16)).toBe(-57);
+    expect(bench.uv(UV.PAGE_OUT, LPID, at, at, 0, 12)).toBe(-58);
+    expect(bench.uv(UV.PAGE_INVAL, LPID, 99 * PAGE, 16)).toBe(-55);
+    expect(bench.uv(UV.PAGE_INVAL, LPID, at, 12)).toBe(-56);
     bench.ucall(UV.SHARE_PAGE, [5, 1]);
     expect(bench.uv(UV.PAGE_OUT, LPID, 5 * PAGE, 5 * PAGE, 0, 16)).toBe(-4);
     expect(bench.uv(UV.PAGE_INVAL, LPID, 5 * PAGE, 16)).toBe(0);
@@ -355,6 +397,7 @@ describe('H_SVM hypercalls', () => {
     expect(call(H_SVM.INIT_DONE)).toBe(0);
     expect(call(H_SVM.INIT_ABORT)).toBe(-75);
     expect(call(H_SVM.INIT_DONE)).toBe(-67);
+    expect(call(H_SVM.INIT_START)).toBe(-75);
   });
 });
 

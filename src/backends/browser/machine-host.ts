@@ -6,6 +6,7 @@
 import { PowervisorError } from '../../util/errors.ts';
 import type { MachineHost } from '../machine-host.ts';
 import { createSealCrypto, type WebCryptoLike } from '../seal-crypto.ts';
+import { browserPageCipher } from './page-cipher.ts';
 
 /** More than any kernel unpacks to. */
 const MAX_KERNEL_BYTES = 2 ** 30;
@@ -56,6 +57,7 @@ export const browserMachineHost: MachineHost = {
     return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
   },
   sealCrypto: crypto.subtle === undefined ? undefined : createSealCrypto(crypto as unknown as WebCryptoLike),
+  pageCipher: browserPageCipher,
   decompress: async (format, bytes) => {
     if (format !== 'gzip') throw new Error(`a browser unpacks gzip only, not ${format}; unpack the file beforehand`);
     return joined(await readUpTo(gunzip(bytes), MAX_KERNEL_BYTES));

@@ -13,6 +13,7 @@ import { ImageBackend } from '../qcow2/image-backend.ts';
 import { openImage, openTemporaryOverlay } from '../qcow2/open-image.ts';
 import type { ClusterCompression, FileStore, RandomAccessFile } from '../qcow2/ports.ts';
 import { zstdPieces } from '../qcow2/zstd-frame.ts';
+import { lockFile } from './file-lock.ts';
 
 export interface ImageChoice {
   readonly format: 'raw' | 'qcow2';
@@ -96,9 +97,10 @@ export const nodeFileStore: FileStore = {
     try {
       const handle = await open(path, access === 'write' ? 'r+' : 'r');
       const stat = await handle.stat();
-      if (stat.isFile()) return new NodeFile(handle, access === 'read');
+      if (stat.isFile()) return await lockedFile(handle, path, access);
       await handle.close();
     } catch (cause) {
+      if (cause instanceof PowervisorError) throw cause;
       const { code, message } = cause as NodeJS.ErrnoException;
       const reason = code === 'ENOENT' ? 'there is no such file' : message;
       throw new PowervisorError('DRIVE', `Cannot open the disk image ${path}: ${reason}.`, { cause });
@@ -106,6 +108,16 @@ export const nodeFileStore: FileStore = {
     throw new PowervisorError('DRIVE', `The disk image ${path} is not a regular file; give an image file.`);
   },
 };
+
+async function lockedFile(handle: FileHandle, path: string, access: 'read' | 'write'): Promise<NodeFile> {
+  try {
+    const unlock = await lockFile(handle, path, access === 'read' ? 'shared' : 'exclusive');
+    return new NodeFile(handle, access === 'read', async () => unlock());
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
 
 /** An empty file that is gone once closed; where the system allows it, its name is gone at once. */
 export async function openTemporaryFile(): Promise<RandomAccessFile> {

@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { MachineHost } from '../machine-host.ts';
 import { decompress, detectCompression } from './decompress.ts';
+import { nodePageCipher } from './page-cipher.ts';
 import { nodeSealCrypto } from './seal-crypto.ts';
 
 /** More than any kernel unpacks to. */
@@ -31,6 +32,7 @@ export const nodeMachineHost: MachineHost = {
     return hash.digest('hex');
   },
   sealCrypto: nodeSealCrypto,
+  pageCipher: nodePageCipher,
   decompress: async (format, bytes) => {
     if (detectCompression(bytes) === 'none') throw new Error(`${format} is not among gzip, xz and zstd`);
     return decompress(bytes, 'the kernel', MAX_KERNEL_BYTES);

@@ -1,4 +1,6 @@
-import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -41,10 +43,54 @@ describe('a raw disk', () => {
     const disk = await RawDisk.open(path, false);
     await truncate(path, 512);
     expect(await disk.read(1024, new Uint8Array(512))).toMatchObject({ kind: 'io-error' });
+    await disk.close();
     const readOnly = await RawDisk.open(path, true);
     expect(await readOnly.write(0, new Uint8Array(512))).toMatchObject({ kind: 'io-error' });
-    await disk.close();
     await readOnly.close();
+  });
+
+  it('gives back what is discarded, where the host can', async () => {
+    const disk = await RawDisk.open(path, false);
+    await disk.flush();
+    const before = (await stat(path)).blocks;
+    expect(await disk.discard(512, 2 ** 20)).toBeUndefined();
+    expect(await disk.writeZeroes(2 ** 21 + 512, 2 ** 19, true)).toBeUndefined();
+    await disk.flush();
+    const file = await readFile(path);
+    expect(file.subarray(2 ** 21 + 512, 2 ** 21 + 512 + 2 ** 19).every((byte) => byte === 0)).toBe(true);
+    // Around them nothing has changed.
+    for (const at of [256, 2 ** 20 + 512, 2 ** 21 + 256, 2 ** 21 + 512 + 2 ** 19]) {
+      expect(file[at], `${at}`).toBe((at >> 8) & 0xff);
+    }
+    expect(file.length).toBe(3 * 2 ** 20);
+    const gone = before - (await stat(path)).blocks;
+    const able = spawnSync('fallocate', ['--punch-hole', '--offset', '0', '--length', '4096', path]).status === 0;
+    expect(gone * 512).toBeGreaterThanOrEqual(able ? 1.4 * 2 ** 20 : 0);
+    await disk.close();
+  });
+
+  it('has one writer, or readers', async () => {
+    const disk = await RawDisk.open(path, false);
+    await expect(RawDisk.open(path, false)).rejects.toThrow('is in use by another disk of this run');
+    await expect(RawDisk.open(path, true)).rejects.toThrow('is in use by');
+    const able = spawnSync('flock', ['-n', '-x', path, 'true']);
+    if (!able.error) expect(able.status).toBe(1);
+    await disk.close();
+    const readers = await Promise.all([RawDisk.open(path, true), RawDisk.open(path, true)]);
+    await expect(RawDisk.open(path, false)).rejects.toThrow('is in use by');
+    for (const each of readers) await each.close();
+    await (await RawDisk.open(path, false)).close();
+  });
+
+  it.skipIf(spawnSync('flock', ['--version']).error)('is refused while another program has it', async () => {
+    const holder = spawn('flock', ['-x', path, 'sh', '-c', 'echo held; read line'], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    await once(holder.stdout, 'data');
+    await expect(RawDisk.open(path, false)).rejects.toThrow('is in use by another program');
+    holder.stdin.end('\n');
+    await once(holder, 'close');
+    await (await RawDisk.open(path, false)).close();
   });
 
   it('is refused with a reason', async () => {
@@ -74,7 +120,7 @@ describe('a snapshot', () => {
     expect(await disk.write(2 ** 21, new Uint8Array(512))).toMatchObject({ kind: 'no-space' });
     expect(await disk.write(at, new Uint8Array(512).fill(8))).toBeUndefined();
     await disk.close();
-    expect(await readFile(path)).toEqual(before);
+    expect(before.equals(await readFile(path))).toBe(true);
   });
 
   it('takes two writes to one chunk at the same time', async () => {

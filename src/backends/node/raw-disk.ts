@@ -1,10 +1,11 @@
-// A file of this machine as a disk, byte for byte.
-// Left out: discarding gives no space back to the host's file system (Node has no way to punch holes), and two machines
-// are not kept from opening the same file.
+// A file of this machine as a disk, byte for byte. What is discarded goes back to the host's file system where that can be
+// done (hole-punch.ts), and two writers of one file are refused (file-lock.ts).
 
 import { type FileHandle, open } from 'node:fs/promises';
 import { PowervisorError, UsageError } from '../../util/errors.ts';
 import type { BlockBackend, BlockOutcome } from '../block-backend.ts';
+import { lockFile } from './file-lock.ts';
+import { HolePuncher } from './hole-punch.ts';
 
 const SECTOR_BYTES = 512;
 /** Zeroes are written in pieces of this size. */
@@ -24,9 +25,11 @@ export class RawDisk implements BlockBackend {
   readonly sizeBytes: number;
   readonly readOnly: boolean;
   private readonly file: FileHandle;
+  private readonly unlock: () => void;
+  private readonly holes: HolePuncher;
 
   /**
-   * Throws PowervisorError if the file cannot be opened, UsageError if it is not a file of whole sectors of 512 bytes.
+   * Throws PowervisorError if the file cannot be opened or is in use, UsageError if it is not a file of whole sectors of 512 bytes.
    */
   static async open(path: string, readOnly: boolean): Promise<RawDisk> {
     let file: FileHandle;
@@ -44,16 +47,23 @@ export class RawDisk implements BlockBackend {
         : stat.size % SECTOR_BYTES !== 0
           ? `has ${stat.size} bytes, which is no multiple of 512; pad it with truncate -s %512`
           : undefined;
-    if (problem === undefined) return new RawDisk(path, file, stat.size, readOnly);
-    await file.close();
-    throw new UsageError('DRIVE', `The disk ${path} ${problem}.`);
+    try {
+      if (problem !== undefined) throw new UsageError('DRIVE', `The disk ${path} ${problem}.`);
+      const unlock = await lockFile(file, path, readOnly ? 'shared' : 'exclusive');
+      return new RawDisk(path, file, stat.size, readOnly, unlock);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
-  private constructor(path: string, file: FileHandle, sizeBytes: number, readOnly: boolean) {
+  private constructor(path: string, file: FileHandle, sizeBytes: number, readOnly: boolean, unlock: () => void) {
     this.name = path;
     this.file = file;
     this.sizeBytes = sizeBytes;
     this.readOnly = readOnly;
+    this.unlock = unlock;
+    this.holes = new HolePuncher(file.fd);
   }
 
   read(offset: number, target: Uint8Array): Promise<BlockOutcome> {
@@ -74,21 +84,35 @@ export class RawDisk implements BlockBackend {
     return this.attempt(() => this.file.datasync());
   }
 
-  async discard(): Promise<BlockOutcome> {
+  /** What is discarded reads as zeroes or as before. */
+  async discard(offset: number, lenBytes: number): Promise<BlockOutcome> {
+    const range = this.holes.inside(offset, lenBytes);
+    if (range) await this.holes.punch(range);
     return undefined;
   }
 
-  writeZeroes(offset: number, lenBytes: number): Promise<BlockOutcome> {
+  writeZeroes(offset: number, lenBytes: number, mayUnmap = false): Promise<BlockOutcome> {
     return this.attempt(async () => {
-      for (let done = 0; done < lenBytes; done += ZEROES.length) {
-        await this.writeAll(offset + done, ZEROES.subarray(0, Math.min(ZEROES.length, lenBytes - done)));
+      const range = mayUnmap ? this.holes.inside(offset, lenBytes) : undefined;
+      if (!range || !(await this.holes.punch(range))) {
+        await this.zero(offset, offset + lenBytes);
+        return;
       }
+      await this.zero(offset, range.start);
+      await this.zero(range.end, offset + lenBytes);
     });
   }
 
   async close(): Promise<void> {
     if (!this.readOnly) await this.flush();
     await this.attempt(() => this.file.close());
+    this.unlock();
+  }
+
+  private async zero(start: number, end: number): Promise<void> {
+    for (let at = start; at < end; at += ZEROES.length) {
+      await this.writeAll(at, ZEROES.subarray(0, Math.min(ZEROES.length, end - at)));
+    }
   }
 
   private async writeAll(offset: number, source: Uint8Array): Promise<void> {

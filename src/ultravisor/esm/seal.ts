@@ -28,6 +28,8 @@ export interface BlobSource {
   readonly origin: Recipient;
   readonly recipients: readonly Recipient[];
   readonly digests: Omit<ImageDigests, 'envelope'>;
+  /** False: without the digest of the blob itself, so that other tools can add lockboxes. Default true. */
+  readonly envelope?: boolean;
   readonly files: readonly { readonly name: string; readonly comment: string; readonly content: Uint8Array }[];
 }
 
@@ -50,7 +52,7 @@ export async function createBlob(crypto: SealCrypto, source: BlobSource): Promis
   for (const { name, comment, content } of source.files) {
     files.set(name, { comment, ...(await crypto.seal(masterKey, content)) });
   }
-  return closeBlob(crypto, { lockboxes, files }, masterKey, source.digests);
+  return closeBlob(crypto, { lockboxes, files }, masterKey, source.digests, source.envelope ?? true);
 }
 
 /** The blob with one more lockbox. It is not checked whether the recipient has one already. */
@@ -65,7 +67,10 @@ export async function authorize(
   const last = Math.max(...lockboxes.map(({ name }) => lockboxNumber(name)));
   const added = await lockboxFor(`lockbox-${last + 1}`, recipient, open.masterKey);
   const parts = { lockboxes: [...lockboxes, added], files };
-  return { ok: true, value: await closeBlob(crypto, parts, open.masterKey, digests.value) };
+  return {
+    ok: true,
+    value: await closeBlob(crypto, parts, open.masterKey, digests.value, digests.value.envelope !== undefined),
+  };
 }
 
 /**
@@ -133,8 +138,10 @@ async function closeBlob(
   parts: Pick<EsmBlob, 'lockboxes' | 'files'>,
   masterKey: Uint8Array,
   digests: Omit<ImageDigests, 'envelope'>,
+  withEnvelope: boolean,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const write = (sealed: SealedBytes) => writeBlob({ ...parts, digests: { comment: '', ...sealed } });
+  if (!withEnvelope) return write(await crypto.seal(masterKey, writeDigests({ ...digests, envelope: undefined })));
   const draft = await crypto.seal(masterKey, writeDigests({ ...digests, envelope: new Uint8Array(64) }));
   const zeros = (bytes: Uint8Array) => new Uint8Array(bytes.length);
   const blank = { iv: zeros(draft.iv), mac: zeros(draft.mac), ciphertext: zeros(draft.ciphertext) };

@@ -218,7 +218,7 @@ export class VirtioDevice implements QueueHost {
     this.status |= STATUS.DRIVER_OK;
     if (!this.running) return;
     this.kind.started?.();
-    for (const queue of this.queues) if (queue && this.running) this.kind.notified(queue);
+    for (const queue of this.queues) if (queue && this.running) this.serve(queue);
   }
 
   /** Sets up a queue where the driver has put it. False if the device has failed over it. */
@@ -246,7 +246,7 @@ export class VirtioDevice implements QueueHost {
     }
     const queue = features.packed ? new PackedQueue(layout, features, this) : new SplitQueue(layout, features, this);
     this.queues[index] = queue;
-    if (this.running) this.kind.notified(queue);
+    if (this.running) this.serve(queue);
     return true;
   }
 
@@ -260,7 +260,13 @@ export class VirtioDevice implements QueueHost {
   notify(index: number): void {
     if (!this.running) return;
     const queue = this.queues[index];
-    if (queue) this.kind.notified(queue);
+    if (queue) this.serve(queue);
+  }
+
+  /** The driver has told of buffers in a queue, or of the queue itself. */
+  private serve(queue: Virtqueue): void {
+    this.dma.told(queue.origin);
+    this.kind.notified(queue);
   }
 
   /** The device-specific configuration has changed by the device's own doing. */

@@ -74,3 +74,20 @@ it('forgets everything at a reset', async () => {
   await new Promise((resolve) => setTimeout(resolve));
   expect(kind.server.inUse).toMatchObject({ fids: 0, files: 0, listed: 0 });
 });
+
+it('takes new requests when those of before a reset are over', async () => {
+  const { nine, kind, bench, events } = set();
+  const root = await nine.start();
+  const [message] = [nineMessage(24, 1, ['u32', root], ['u64', 0x7ff])];
+  bench.drivers[0].add([message, 200]);
+  bench.notify(0);
+  expect(events.pending).toBe(1);
+  bench.pci.device.writeStatus(0, 'modern');
+  const [driver] = bench.start();
+  driver.add([nineMessage(100, 0xffff, ['u32', 8192], '9P2000.L'), 100]);
+  bench.notify(0);
+  expect(driver.takeUsed()).toEqual([]);
+  await events.settle();
+  expect(driver.takeUsed()).toMatchObject([{ writtenBytes: 7 + 4 + 2 + 8 }]);
+  expect(kind.server.inUse.fids).toBe(0);
+});

@@ -34,6 +34,9 @@ export class VirtioNineP implements DeviceKind {
   private device: VirtioDevice | undefined;
   private life = 0;
   private bytesUnderWay = 0;
+  private underWay = 0;
+  /** Requests of earlier lives that the host still works on; new ones wait until they are over. */
+  private leftOver = 0;
 
   constructor({ tag, backend, events }: VirtioNinePOptions) {
     const { bytes, handler } = tagConfig(tag);
@@ -50,7 +53,7 @@ export class VirtioNineP implements DeviceKind {
   }
 
   notified(queue: Virtqueue): void {
-    while (this.bytesUnderWay < MAX_BYTES_UNDER_WAY) {
+    while (this.leftOver === 0 && this.bytesUnderWay < MAX_BYTES_UNDER_WAY) {
       const chain = queue.take();
       if (!chain) break;
       const request = parseRequest(chain);
@@ -66,6 +69,8 @@ export class VirtioNineP implements DeviceKind {
 
   reset(): void {
     this.life++;
+    this.leftOver += this.underWay;
+    this.underWay = 0;
     this.bytesUnderWay = 0;
     this.server.reset();
   }
@@ -77,14 +82,26 @@ export class VirtioNineP implements DeviceKind {
 
   private begin(queue: Virtqueue, chain: DescriptorChain, { message, roomBytes }: NinePRequest): void {
     const { life } = this;
-    const held = message.length + Math.min(roomBytes, 4096);
+    const held = message.length + roomBytes;
     this.bytesUnderWay += held;
+    this.underWay++;
     this.events.finish(this.server.handle(message, roomBytes), (answer) => {
-      if (life !== this.life) return;
+      if (life !== this.life) {
+        this.leftOver--;
+        if (this.leftOver === 0) this.lookAtQueue();
+        return;
+      }
+      this.underWay--;
       this.bytesUnderWay -= held;
       if (chain.write(0, answer)) queue.complete(chain, answer.length);
       queue.signal();
-      if (this.device?.running && chain.live) this.notified(queue);
+      this.lookAtQueue();
     });
+  }
+
+  /** Room has come free: takes on what had to wait. */
+  private lookAtQueue(): void {
+    const queue = this.device?.running ? this.device.queues[0] : undefined;
+    if (queue) this.notified(queue);
   }
 }

@@ -9,7 +9,7 @@ import { T } from './wire.ts';
 
 const TYPES = Object.values(T);
 
-it('virtio-9p survives 100,000 sets of rubbish', async () => {
+it('virtio-9p survives 100,000 sets of rubbish', { timeout: 300_000 }, async () => {
   const events = new ManualEvents();
   const backend = new MemoryShare({ limitBytes: 2 ** 20, limitFiles: 1000 });
   const kind = new VirtioNineP({ tag: 'share', backend, events });
@@ -34,7 +34,9 @@ it('virtio-9p survives 100,000 sets of rubbish', async () => {
   expect(seconds).toBeLessThan(90);
 });
 
-it('300,000 messages, mostly nearly right, in any order: an answer to each, and nothing is left over', async () => {
+it('300,000 messages, mostly nearly right, in any order: an answer to each, and nothing is left over', {
+  timeout: 300_000,
+}, async () => {
   const word = randomWords(9);
   const backend = new MemoryShare({ limitBytes: 2 ** 20, limitFiles: 500 });
   backend.put('a/b/c', 'text');

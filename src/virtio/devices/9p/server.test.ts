@@ -98,6 +98,10 @@ describe.each([
     for (const name of names) await nine.clunk(await nine.create(directory, name));
     const listing = await nine.walk(root, 'd');
     await nine.open(listing);
+    // Answers of any size, that of a whole directory included.
+    for (const count of [1000, 4097, 60_000]) {
+      expect((await nine.names(listing, count)).sort()).toEqual(['.', '..', ...names].sort());
+    }
     expect((await nine.names(listing, 1000)).sort()).toEqual(['.', '..', ...names].sort());
     await expect(nine.call(76, ['u32', root], 'd', ['u32', 0x200])).rejects.toThrow('ENOTEMPTY');
     await expect(nine.call(76, ['u32', directory], 'name-1', ['u32', 0x200])).rejects.toThrow('ENOTDIR');

@@ -95,7 +95,7 @@ export class MessageReader {
   }
 }
 
-/** Puts an answer together; it is as long as `roomBytes` at most, which the caller makes sure of. */
+/** Puts an answer together. Taking room may replace `view`, so each method takes it first. */
 export class MessageWriter {
   private bytes: Uint8Array<ArrayBuffer>;
   private view: DataView;
@@ -107,19 +107,23 @@ export class MessageWriter {
   }
 
   u8(value: number): this {
-    this.view.setUint8(this.step(1), value);
+    const at = this.step(1);
+    this.view.setUint8(at, value);
     return this;
   }
   u16(value: number): this {
-    this.view.setUint16(this.step(2), value, true);
+    const at = this.step(2);
+    this.view.setUint16(at, value, true);
     return this;
   }
   u32(value: number): this {
-    this.view.setUint32(this.step(4), value, true);
+    const at = this.step(4);
+    this.view.setUint32(at, value, true);
     return this;
   }
   u64(value: bigint | number): this {
-    this.view.setBigUint64(this.step(8), BigInt.asUintN(64, BigInt(value)), true);
+    const at = this.step(8);
+    this.view.setBigUint64(at, BigInt.asUintN(64, BigInt(value)), true);
     return this;
   }
   text(text: string): this {

@@ -3,7 +3,7 @@ import { FakeVsock, vsockPacket } from '../../../../tests/support/fake-vsock.ts'
 import { ManualEvents, throwRubbish } from '../../../../tests/support/virtio-bench.ts';
 import { MAX_CONNECTIONS, VirtioVsock } from './device.ts';
 
-it('virtio-vsock survives 100,000 sets of rubbish', async () => {
+it('virtio-vsock survives 100,000 sets of rubbish', { timeout: 300_000 }, async () => {
   const events = new ManualEvents();
   const backend = new FakeVsock();
   const kind = new VirtioVsock({ backend, events });
