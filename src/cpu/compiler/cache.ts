@@ -31,7 +31,7 @@ export interface RegionOptions {
 }
 
 export const defaultRegionOptions: RegionOptions = {
-  threshold: 300,
+  threshold: 6000,
   maxInstructions: 400,
   maxBytes: 256 * 2 ** 20,
   counts: true,

@@ -231,6 +231,10 @@ export class RegionEmitter implements Emitter {
   exactBudget(): I32 {
     return this.budget.get().add(this.behind);
   }
+  /** Distance of the current instruction. */
+  get position(): number {
+    return this.offset;
+  }
   setPosition(offset: number, behind: number): void {
     this.offset = offset;
     this.behind = behind;

@@ -20,7 +20,7 @@ import {
 } from '../../wasm/ir.ts';
 import type { SemanticsMap } from '../semantics/emitter.ts';
 import { get32, getShared64, type RuntimeFunction, set32, setShared64 } from '../semantics/runtime.ts';
-import { DECODED_PAGE_STRIDE, DECODED_SLOT_BYTES, decodedPageInfo } from '../state/memory-map.ts';
+import { DECODED_END, DECODED_PAGE_STRIDE, DECODED_SLOT_BYTES, decodedPageInfo } from '../state/memory-map.ts';
 import { CellSet } from './cells.ts';
 import { Declined, type DirtyState, RegionEmitter, WAY_OUT } from './emitter.ts';
 import {
@@ -289,6 +289,10 @@ class RegionGenerator {
     this.leave('regionExitsKnown');
     if (offset >= 0 && offset < 4096) {
       fn.return(fn.call('i32', this.imports.control('arrive'), [emitter.page.add(offset * 2)]));
+    } else if (offset === 4096 && emitter.position === 4092) {
+      // Going straight on: as in the interpreter the next page is fetched when its first instruction is due, so that a
+      // turn can end in front of it.
+      fn.return(emitter.page.add(DECODED_END));
     } else {
       fn.return(fn.call('i32', this.imports.control('goTo'), [emitter.pageEa.add(BigInt(offset))]));
     }
