@@ -200,7 +200,8 @@ function operation(body: Reader, first: number): string {
     body.take(code === 10 ? 2 : 1);
     return code === 10 ? 'memory.copy' : 'memory.fill';
   }
-  if (prefix === 0xfd && code === 12) return `v128.const ${[...body.take(16)].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+  if (prefix === 0xfd && code === 12)
+    return `v128.const ${[...body.take(16)].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
   const name = opcodesByCode.get(prefix * 0x10000 + code) ?? `unknown ${prefix.toString(16)} ${code.toString(16)}`;
   if (/\.(load|store)/.test(name)) {
     body.unsigned();
