@@ -202,7 +202,6 @@ export class SharedUse {
     this.latest = undefined;
     for (const range of this.ranges) range.pagesNow = 0;
     // A guest that turns secure next may count in pages of another size.
-    this.pageBytes = ownership.pageBytes;
     if (this.rangeOf.length !== ownership.pages) this.rangeOf = new Int32Array(ownership.pages);
     this.rangeOf.fill(-1);
   }
