@@ -376,6 +376,8 @@ export class Ultravisor {
     }
     const pageBytes = this.options.pageBytes ?? this.pageBytesOf(Number(fdt)) ?? USUAL_PAGE_BYTES;
     if (pageBytes !== USUAL_PAGE_BYTES) this.step('page size', `the guest counts in pages of ${pageBytes} bytes`);
+    // A hypervisor may have called before anybody asked it to.
+    if (this.pages.hasSlots) this.pages.release(true);
     this.options.ownership.divide(pageBytes);
     this.svm = 'transient';
     this.step('H_SVM_INIT_START');
@@ -434,6 +436,8 @@ export class Ultravisor {
     }
     // The image had to be seen as a whole until here.
     if (!this.pages.makeRoom(0)) return undefined;
+    const out = this.options.ownership.counts()['paged-out'];
+    if (out > 0) this.step('H_SVM_PAGE_OUT', `${out} pages, for which there is no secure memory`);
     for (let n = 0; n < 32; n++) cpu.setGpr(n, 0n);
     cpu.setGpr(3, fdt);
     cpu.setGpr(4, kernel);

@@ -12,6 +12,7 @@ declare namespace WebAssembly {
     readonly buffer: ArrayBuffer;
     grow(delta: number): number;
   }
+  type ImportValue = unknown;
   class Module {
     constructor(bytes: Uint8Array<ArrayBuffer>);
   }

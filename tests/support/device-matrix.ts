@@ -37,6 +37,8 @@ import { filesOf, GuestSession } from './guest-session.ts';
 
 const DISK_BYTES = 16 * 2 ** 20;
 const BALLOON_BYTES = 32 * 2 ** 20;
+/** Debian's kernels load some forty modules, with their signatures checked. */
+const BOOT_PATIENCE_MS = 600_000;
 const TRANSFER = randomBytes(300_000);
 
 interface Flavour {
@@ -146,6 +148,21 @@ class Loopback {
   }
 }
 
+/** The guest is secure, its devices have followed it there, and have touched nothing that was not shared. */
+async function checkSecure(guest: GuestSession): Promise<void> {
+  expect(await last(guest, 'cat /sys/devices/system/cpu/svm')).toBe('1');
+  const platform = await guest.command('cut -c34 /sys/bus/virtio/devices/*/features | sort -u');
+  expect(platform).toBe('1');
+  const { devices, svm, violations } = guest.machine.report();
+  expect(svm?.state).toBe('secure');
+  expect(violations.records).toEqual([]);
+  expect(violations.count).toBe(0);
+  for (const { kind, functions, dmaSwitches } of devices) {
+    expect(functions[0].dma, kind).toBe('platform');
+    expect(dmaSwitches, kind).toMatchObject([{ from: 'bypass', to: 'platform', cause: 'H_SVM_INIT_DONE' }]);
+  }
+}
+
 /** One device of each kind, with what the test holds of them. */
 interface DeviceSet {
   readonly requests: readonly DeviceRequest[];
@@ -210,9 +227,15 @@ const DRIVERS = ['9pnet_virtio', 'virtio_blk', 'virtio_console', 'virtio_net', '
 
 /**
  * The tests under the kernel and the initramfs of these names. `balloonFlavour`: which set has the balloon of the guest with
- * the modern interface.
+ * the modern interface. `secure`: the guest turns itself secure, where legacy drivers and balloons cannot work; every
+ * device then does the same work, and no device touches secure memory.
  */
-export async function deviceMatrix(kernelName: string, initrdName: string, balloonFlavour: string): Promise<void> {
+export async function deviceMatrix(
+  kernelName: string,
+  initrdName: string,
+  balloonFlavour: string | undefined,
+  secure = false,
+): Promise<void> {
   const files = await filesOf(kernelName, initrdName);
   const skipped = 'reason' in files ? ` (skipped: ${files.reason})` : '';
   let directory: string;
@@ -232,10 +255,11 @@ export async function deviceMatrix(kernelName: string, initrdName: string, ballo
   });
   afterAll(() => rm(directory, { recursive: true, force: true }));
 
-  describe.skipIf('reason' in files)(`virtio devices under ${kernelName}${skipped}`, () => {
+  const title = `virtio devices under ${kernelName}${secure ? ', secure' : ''}${skipped}`;
+  describe.skipIf('reason' in files)(title, () => {
     const { kernel, initrd } = files as { kernel: Uint8Array; initrd: Uint8Array };
 
-    it.each(boots)('$name', { timeout: 900_000 }, async ({ name, append, flavours }) => {
+    it.each(secure ? boots.slice(0, 1) : boots)('$name', { timeout: 1_800_000 }, async ({ name, append, flavours }) => {
       const loopback = new Loopback();
       await loopback.open();
       const folder = join(directory, name.replaceAll(' ', '-'));
@@ -252,10 +276,10 @@ export async function deviceMatrix(kernelName: string, initrdName: string, ballo
           initrd: Buffer.concat([initrd, programs]),
           clock: 'host',
           memoryBytes: 512 * 2 ** 20,
-          append: `console=hvc0 quiet${append}`,
+          append: `console=hvc0 quiet${append}${secure ? ' svm=on swiotlb=force' : ''}`,
           devices: [...sets.flatMap(({ requests }) => requests), vsock],
         });
-        await guest.expect('~ # ');
+        await guest.expect('~ # ', BOOT_PATIENCE_MS);
         await guest.command('echo 1 > /proc/sys/kernel/printk; head -c 700000 /dev/urandom > /tmp/seed');
         // Every device has its driver and what was to be negotiated.
         const drivers = await guest.command(
@@ -279,6 +303,7 @@ export async function deviceMatrix(kernelName: string, initrdName: string, ballo
           expect(back).toBe(`${sha256(TRANSFER)}  -`);
           echo.close();
         }
+        if (secure) await checkSecure(guest);
         guest.type('poweroff -f\n');
         expect(await guest.ended).toEqual({ reason: 'power-off' });
         // Hypercalls of Debian's kernels that are not there are no matter of devices.

@@ -8,7 +8,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { PowervisorError, UsageError } from '../../util/errors.ts';
+import { assert, PowervisorError, UsageError } from '../../util/errors.ts';
 import { busyboxTemplate, makeBusyboxInitramfs } from './busybox-initramfs.ts';
 import type { CpioEntry } from './cpio.ts';
 import { extractAll, extractFiles } from './deb-archive.ts';
@@ -267,7 +267,7 @@ export class GuestCache {
     await rm(logFile, { force: true });
     const built = await buildLinux({
       sourceTarXz: files[0].data,
-      config: await readConfig(recipe.config),
+      config: await configOf(recipe),
       directory: working,
       logFile,
       progress: this.progress,
@@ -371,6 +371,13 @@ function checkerEntry(data: Uint8Array | string): CpioEntry {
 /** A module that is none: what of an initramfs with modules is ours, for telling one recipe from another. */
 const templateModule = { path: 'lib/modules/0/kernel/virtio_blk.ko', data: Buffer.from('\0depends=\0') };
 
+/** The options of a kernel. */
+async function configOf(recipe: Extract<GuestRecipe, { kind: 'linux-build' }>): Promise<string> {
+  const lines = (await readConfig(recipe.config)).split('\n');
+  for (const line of Object.keys(recipe.instead ?? {})) assert(lines.includes(line), `${recipe.config} has ${line}`);
+  return lines.map((line) => recipe.instead?.[line] ?? line).join('\n');
+}
+
 async function recipeDigest(recipe: GuestRecipe): Promise<string> {
   const text = JSON.stringify(recipe, (_key, value: unknown) => (value instanceof RegExp ? value.source : value));
   const own =
@@ -379,7 +386,7 @@ async function recipeDigest(recipe: GuestRecipe): Promise<string> {
       : recipe.kind === 'modules-initramfs'
         ? busyboxTemplate([checkerEntry(moduleNames.join()), ...(await moduleEntries([templateModule]))])
         : recipe.kind === 'linux-build'
-          ? await readConfig(recipe.config)
+          ? await configOf(recipe)
           : '';
   return createHash('sha256').update(text).update(own).digest('hex');
 }

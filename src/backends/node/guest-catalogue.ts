@@ -24,8 +24,17 @@ export type GuestRecipe =
       readonly busybox: string;
       readonly checker: string;
     }
-  /** A kernel compiled on this machine from a package of Linux source and a list of options in `guests/`. */
-  | { readonly kind: 'linux-build'; readonly suite: string; readonly package: string; readonly config: string };
+  /**
+   * A kernel compiled on this machine from a package of Linux source and a list of options in `guests/`; `instead`: lines
+   * of the list, and what is to be there in their place.
+   */
+  | {
+      readonly kind: 'linux-build';
+      readonly suite: string;
+      readonly package: string;
+      readonly config: string;
+      readonly instead?: Readonly<Record<string, string>>;
+    };
 
 export interface GuestDefinition {
   readonly name: string;
@@ -89,5 +98,17 @@ export const guestCatalogue: readonly GuestDefinition[] = [
     description: 'small Linux 6.1 with CONFIG_PPC_SVM, 64K pages, built here from source',
     roles: ['kernel', 'systemMap', 'config'],
     recipe: { kind: 'linux-build', suite: 'bookworm', package: 'linux-source-6.1', config: 'linux-svm.config' },
+  },
+  {
+    name: 'linux-svm-4k',
+    description: 'linux-svm with 4K pages',
+    roles: ['kernel', 'systemMap', 'config'],
+    recipe: {
+      kind: 'linux-build',
+      suite: 'bookworm',
+      package: 'linux-source-6.1',
+      config: 'linux-svm.config',
+      instead: { 'CONFIG_PPC_64K_PAGES=y': 'CONFIG_PPC_4K_PAGES=y' },
+    },
   },
 ];

@@ -141,7 +141,7 @@ export class RegionCache implements RegionService {
   private install(page: number, graph: RegionGraph, others: readonly Region[], rebuilt: number): void {
     const { host, view } = this;
     const module = new ModuleBuilder();
-    const values: Record<string, unknown> = { memory: host.memory };
+    const values: Record<string, WebAssembly.ImportValue> = { memory: host.memory };
     module.importMemory('env', 'memory', 1);
     const imports = regionImports(module, host, values);
     const entries = graph.entries.map((id) => graph.blocks[id].start);
@@ -229,7 +229,7 @@ export class RegionCache implements RegionService {
 }
 
 /** Imports of a region module, each made when it is first asked for; their values go into `values`. */
-function regionImports(module: ModuleBuilder, host: RegionHost, values: Record<string, unknown>): InterpreterImports {
+function regionImports(module: ModuleBuilder, host: RegionHost, values: Record<string, WebAssembly.ImportValue>): InterpreterImports {
   const refs = new Map<string, FunctionRef>();
   const { exports } = host;
   const get = (
@@ -242,7 +242,7 @@ function regionImports(module: ModuleBuilder, host: RegionHost, values: Record<s
     if (!ref) {
       ref = module.importFunction('env', name, params, result);
       refs.set(name, ref);
-      values[name] = value();
+      values[name] = value() as WebAssembly.ImportValue;
     }
     return ref;
   };
@@ -252,7 +252,7 @@ function regionImports(module: ModuleBuilder, host: RegionHost, values: Record<s
     leave: ['i32'],
     raise: ['i32', 'i32', 'i32', 'i32'],
   } as const;
-  values.pageEa = exports.pageEa;
+  values.pageEa = exports.pageEa as WebAssembly.ImportValue;
   return {
     pageEa: module.importGlobal('env', 'pageEa', 'i64'),
     control: (name) => get(name, () => exports[name], controls[name], 'i32'),

@@ -191,6 +191,21 @@ describe('calls out of order', () => {
     }
   });
 
+  it.each([0x1000, 0x10000])(
+    'slots and pages before UV_ESM: forgotten when it comes, with pages of %d',
+    (pageBytes) => {
+      const bench = new SecureBench();
+      expect(bench.uv(UV.REGISTER_MEM_SLOT, LPID, 0, 8 * PAGE, 0, 3)).toBe(0);
+      expect(bench.uv(UV.PAGE_IN, LPID, 6 * PAGE, 6 * PAGE, 0, 16)).toBe(0);
+      bench.memory.storeU64BE(6 * PAGE, 77n);
+      bench.writeTree('', 0, pageBytes);
+      bench.enterSecureMode();
+      expect(bench.report.svm?.pages).toMatchObject({ secure: (32 * PAGE) / pageBytes });
+      expect(bench.memory.loadU64BE(6 * PAGE)).toBe(77n);
+      expect(bench.uv(UV.UNREGISTER_MEM_SLOT, LPID, 3)).toBe(U_STATE);
+    },
+  );
+
   it('UV_SVM_TERMINATE in the middle of UV_ESM: UV_ESM fails and memory is as it was', () => {
     const bench = new SecureBench();
     bench.memory.storeU64BE(3 * PAGE, 77n);

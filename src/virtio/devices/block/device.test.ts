@@ -268,4 +268,23 @@ describe('virtio-blk', () => {
     const { data } = await ask(all, [header(0, 0), 512, 1]);
     expect([...data]).toEqual([...pattern(512, 2)]);
   });
+
+  it('touches no memory for a request that was under way when its way to memory is switched', async () => {
+    const { bench, disk, events } = set();
+    const [driver] = bench.start();
+    let release = () => {};
+    disk.hold = new Promise((resolve) => {
+      release = resolve;
+    });
+    driver.add([header(0, 8), 512, 1]);
+    bench.notify(0);
+    const memory = bench.memory.bytes.slice();
+    const interrupts = bench.interrupts.length;
+    expect(bench.pci.switchDma('platform')).toEqual({ reason: 'dma-switch', queues: [0] });
+    release();
+    await events.settle();
+    expect(disk.log).toEqual(['read 4096+512']);
+    expect(Buffer.compare(bench.memory.bytes, memory)).toBe(0);
+    expect(bench.interrupts.length).toBe(interrupts);
+  });
 });
