@@ -68,6 +68,14 @@ describe('the machine', () => {
     expect(machine.timeoutMs).toBe(1500);
   });
 
+  it('limits secure memory only when told to', async () => {
+    expect((await run([])).machine.configuration.secureMemoryBytes).toBeUndefined();
+    expect((await run(['--secure-memory', '24M'])).machine.configuration.secureMemoryBytes).toBe(24 << 20);
+    const wrong = await run(['--secure-memory', '8M']);
+    expect(wrong.status).toBe(2);
+    expect(wrong.host.errors()).toContain('--secure-memory must be at least 16M');
+  });
+
   it('has the DMA policy that is named, and explains them', async () => {
     expect((await run([])).machine.configuration.dmaPolicy).toBeUndefined();
     expect((await run(['--dma-policy', 'creation'])).machine.configuration.dmaPolicy).toBe('creation');
