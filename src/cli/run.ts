@@ -55,6 +55,7 @@ export interface RunOptions {
   readonly seed?: number;
   readonly dmaPolicy?: DmaPolicy;
   readonly ultravisor: boolean;
+  readonly compiler: boolean;
   readonly secureMemory?: number;
   readonly uvKey?: string;
   readonly requireSealed?: boolean;
@@ -127,6 +128,7 @@ export function addRunCommand(program: Command, context: RunContext, finish: (st
         return helpInstead(context.host, ['Policies for --dma-policy NAME:', ...policy, ''].join('\n'));
       },
     )
+    .option('--no-compiler', 'interpret everything: slower, and otherwise the same')
     .option('--no-ultravisor', 'a machine whose guests cannot turn secure')
     .option(
       '--secure-memory <size>',
@@ -236,6 +238,7 @@ async function createMachine(options: RunOptions, context: RunContext, networks:
     trace: options.trace,
     ...(options.dmaPolicy && { dmaPolicy: options.dmaPolicy }),
     ultravisor: options.ultravisor,
+    compiler: options.compiler,
     ...(options.secureMemory && { secureMemoryBytes: options.secureMemory }),
     ultravisorKey: await ultravisorKey(options.uvKey, host.environment),
     requireSealed: options.requireSealed,

@@ -54,6 +54,8 @@ export interface MachineConfiguration {
    * that the guest's prom_init made, and 65536 if it does not.
    */
   readonly securePageBytes?: 0x10000 | 0x1000;
+  /** False: everything is interpreted, nothing compiled. Default true. It changes speed and nothing else. */
+  readonly compiler?: boolean;
   /** Event categories that `events()` gives when it is not told which. */
   readonly trace?: readonly string[];
 }

@@ -1,7 +1,9 @@
 // One machine: CPU core, hypervisor and firmware wired together, and the interface that programs drive it by.
 
 import type { MachineHost } from '../backends/machine-host.ts';
+import { defaultRegionOptions, RegionCache } from '../cpu/compiler/cache.ts';
 import { CpuCore } from '../cpu/interpreter/core.ts';
+import type { RegionHost } from '../cpu/interpreter/region-service.ts';
 import { semantics } from '../cpu/semantics/index.ts';
 import { EXIT, type ExitReason } from '../cpu/state/msr.ts';
 import { AddressMap } from '../device/address-map.ts';
@@ -17,6 +19,7 @@ import type { HostView } from '../memory/host-view.ts';
 import type { Sealing } from '../ultravisor/esm/verify.ts';
 import { UsageError } from '../util/errors.ts';
 import { Devices } from '../vmm/devices.ts';
+import { compilerReport } from './compiler-report.ts';
 import { type CheckedConfiguration, checkConfiguration, type MachineConfiguration } from './configuration.ts';
 import { GuestConsole, type MachineConsole } from './console.ts';
 import { DeviceSchedule } from './device-schedule.ts';
@@ -58,6 +61,7 @@ export class Machine implements AsyncDisposable {
   private readonly pace: Pace;
   private readonly randomness: RandomSource;
   private readonly warnings: string[] = [];
+  private compiler: RegionCache | undefined;
   private firmware: ClientInterface | undefined;
   private timer: bigint | undefined;
   private outcome: RunOutcome | undefined;
@@ -88,7 +92,12 @@ export class Machine implements AsyncDisposable {
     );
     this.time = new MachineTime(configuration.clock ?? 'virtual', host);
     this.randomness = new RandomSource(configuration.seed ?? (this.time.mode === 'virtual' ? 1 : undefined), host);
-    this.core = new CpuCore({ semantics, ramBytes: configuration.memoryBytes, cpus: configuration.cpus });
+    this.core = new CpuCore({
+      semantics,
+      ramBytes: configuration.memoryBytes,
+      cpus: configuration.cpus,
+      regions: configuration.compiler === false ? undefined : (host) => this.createCompiler(host),
+    });
     const vcpuHost = {
       timebase: () => this.time.now,
       rescheduled: () => {
@@ -242,6 +251,11 @@ export class Machine implements AsyncDisposable {
     return this.host.sha256([this.core.ramBytesView(), ...this.core.vcpus.map((vcpu) => vcpu.block())]);
   }
 
+  private createCompiler(host: RegionHost): RegionCache {
+    this.compiler = new RegionCache(host, { ...defaultRegionOptions, now: () => this.host.monotonicMs() });
+    return this.compiler;
+  }
+
   report(): MachineReport {
     const hex = (value: bigint) => `0x${value.toString(16)}`;
     const cpus = this.core.vcpus.map((vcpu, id) => ({
@@ -268,6 +282,7 @@ export class Machine implements AsyncDisposable {
         flushes: Number(this.core.shared('translationFlushes')),
         decodedPageResets: Number(this.core.shared('decodedPageResets')),
       },
+      compiler: this.compiler && compilerReport(this.compiler, this.core),
       dmaPolicy: this.devices.dmaPolicy,
       devices: this.devices.describe(),
       unassignedAccesses: this.map.unassigned,

@@ -3,6 +3,7 @@
 import { EXIT, type ExitReason } from '../cpu/state/msr.ts';
 import type { DeviceDescription } from '../vmm/devices.ts';
 import type { DmaPolicy } from '../vmm/dma-policy.ts';
+import type { CompilerReport } from './compiler-report.ts';
 import type { SecureReport } from './secure-partition.ts';
 import type { ClockMode } from './time.ts';
 
@@ -29,6 +30,8 @@ export interface MachineReport extends SecureReport {
   readonly rtas: Readonly<Record<string, number>>;
   readonly exits: Readonly<Record<string, number>>;
   readonly translations: { readonly flushes: number; readonly decodedPageResets: number };
+  /** What the region compiler did; absent with `compiler: false`. */
+  readonly compiler?: CompilerReport;
   readonly dmaPolicy: DmaPolicy;
   readonly devices: readonly DeviceDescription[];
   /** Accesses to guest real addresses where there is nothing. */

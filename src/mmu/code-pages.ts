@@ -11,7 +11,9 @@ import {
   DATA_TLB_BYTES,
   DATA_TLB_ENTRY_BYTES,
   DECODED_BASE,
+  DECODED_COVERED_BYTES,
   DECODED_END,
+  DECODED_HEAT_BYTES,
   DECODED_PAGE_STRIDE,
   DECODED_PAGES,
   dataTlbEntry,
@@ -92,6 +94,16 @@ const dropAllDecodedPages = runtimeFunction('dropAllDecodedPages', [], undefined
   setShared32(fn, 'decodedPageResets', getShared32(fn, 'decodedPageResets').add(1));
 });
 
+/** Drops the compiled regions of the decoded page at memory offset `decoded`, and what was counted for them. */
+export const dropRegions = runtimeFunction('dropRegions', ['i32'], undefined, (fn) => {
+  const decoded = fn.param32(0);
+  fn.fill(decoded, 0, DECODED_END);
+  fn.fill(decoded.add(decodedPageInfo.covered), 0, DECODED_COVERED_BYTES + DECODED_HEAT_BYTES);
+  fn.store32(decoded, 0, decodedPageInfo.regions);
+  fn.store32(decoded, fn.load32(decoded, decodedPageInfo.drops).add(1), decodedPageInfo.drops);
+  setShared32(fn, 'regionDrops', getShared32(fn, 'regionDrops').add(1));
+});
+
 /**
  * Tells that `bytes` bytes of RAM at memory offset `host`, within one page, have changed. `running` is the decoded page
  * that is being executed (0: none), which is never given back under its feet.
@@ -106,6 +118,21 @@ export const ramChanged = runtimeFunction('ramChanged', ['i32', 'i32', 'i32'], u
   const first = offset.and(-4);
   const end = offset.add(bytes).add(3).and(-4);
   fn.fill(decoded.add(first.shl(1)), 0, end.sub(first).shl(1));
+  fn.if(fn.load32(decoded, decodedPageInfo.regions), () => {
+    const word = fn.variable('i32', decoded.add(first.shrU(2)));
+    const last = decoded.add(end.shrU(2));
+    fn.block((done) => {
+      fn.loop((again) => {
+        const at = word.get();
+        fn.if(fn.load('i32', 'i32.load8_u', at, decodedPageInfo.covered), () => {
+          fn.callVoid(rt.ref(dropRegions), [decoded]);
+          fn.br(done);
+        });
+        word.set(at.add(1));
+        fn.brIf(again, word.get().ltU(last));
+      });
+    });
+  });
   const seen = fn.load32(decoded, decodedPageInfo.stores).add(1);
   fn.store32(decoded, seen, decodedPageInfo.stores);
   fn.if(seen.gtU(STORE_PATIENCE).and(decoded.ne(fn.param32(2))), () => fn.callVoid(rt.ref(dropDecodedPage), [decoded]));
@@ -125,6 +152,7 @@ export function decodedPageFor(endHandler: number) {
       const decoded = decodedPage(index.sub(1));
       fn.if(fn.load32(decoded, decodedPageInfo.mode).ne(mode), () => {
         fn.fill(decoded, 0, DECODED_END);
+        fn.fill(decoded.add(decodedPageInfo.regions), 0, DECODED_PAGE_STRIDE - decodedPageInfo.regions);
         fn.store32(decoded, mode, decodedPageInfo.mode);
       });
       fn.store32(decoded, 0, decodedPageInfo.stores);
@@ -144,7 +172,7 @@ export function decodedPageFor(endHandler: number) {
       },
     );
     const decoded = chosen.get();
-    fn.fill(decoded, 0, DECODED_END);
+    fn.fill(decoded, 0, DECODED_PAGE_STRIDE);
     fn.store32(decoded, endHandler, DECODED_END);
     fn.store32(decoded, source, decodedPageInfo.source);
     fn.store32(decoded, mode, decodedPageInfo.mode);

@@ -12,6 +12,7 @@ declare namespace WebAssembly {
     readonly buffer: ArrayBuffer;
     grow(delta: number): number;
   }
+  type ImportValue = unknown;
   class Module {
     constructor(bytes: Uint8Array<ArrayBuffer>);
   }
@@ -22,6 +23,15 @@ declare namespace WebAssembly {
   class Global {
     constructor(descriptor: { value: string; mutable?: boolean }, value?: unknown);
     value: unknown;
+  }
+  class Table {
+    constructor(descriptor: { element: 'anyfunc'; initial: number; maximum?: number });
+    readonly length: number;
+    // biome-ignore lint/suspicious/noExplicitAny: as in the DOM library, whose declaration browser builds see
+    get(index: number): any;
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    set(index: number, value?: any): void;
+    grow(delta: number): number;
   }
   class CompileError extends Error {}
   function validate(bytes: Uint8Array<ArrayBuffer>): boolean;

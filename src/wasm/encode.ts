@@ -21,10 +21,35 @@ export function encodeBody(fn: FunctionBuilder): Uint8Array<ArrayBuffer> {
   return new BodyEncoder(fn).encode();
 }
 
+/** Values that nobody uses do not use their operands either. Users come after what they use. */
+function dropDeadUses(list: readonly Statement[]): void {
+  for (let i = list.length - 1; i >= 0; i--) {
+    const s = list[i];
+    switch (s.kind) {
+      case 'compute': {
+        const { value } = s;
+        if (value.kind === 'pure' && value.uses === 0) for (const arg of value.args) arg.uses--;
+        break;
+      }
+      case 'if':
+        dropDeadUses(s.no);
+        dropDeadUses(s.yes);
+        break;
+      case 'block':
+      case 'loop':
+      case 'list':
+        dropDeadUses(s.body);
+        break;
+    }
+  }
+}
+
 class BodyEncoder {
   private readonly fn: FunctionBuilder;
   private readonly code = new ByteWriter();
   private readonly locals: ValueType[] = [];
+  /** Locals whose value nobody needs any more. */
+  private readonly free: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
   private readonly labels: Label[] = [];
 
   constructor(fn: FunctionBuilder) {
@@ -32,6 +57,7 @@ class BodyEncoder {
   }
 
   encode(): Uint8Array<ArrayBuffer> {
+    dropDeadUses(this.fn.body);
     this.statements(this.fn.body);
     if (this.fn.signature.result) this.code.u8(0x00); // a result is always returned by a statement
     this.code.u8(OP_END);
@@ -112,6 +138,9 @@ class BodyEncoder {
         this.labels.pop();
         code.u8(OP_END);
         return;
+      case 'list':
+        this.statements(s.body);
+        return;
       case 'br':
         if (s.condition) {
           this.push(s.condition);
@@ -143,6 +172,8 @@ class BodyEncoder {
   }
 
   private newLocal(type: ValueType): number {
+    const again = this.free[type].pop();
+    if (again !== undefined) return again;
     this.locals.push(type);
     return this.fn.params.length + this.locals.length - 1;
   }
@@ -155,7 +186,16 @@ class BodyEncoder {
   /** An effect happens where it stands; its result waits in a local unless nobody wants it. */
   private compute(value: Value): void {
     // A pure value with one use is emitted at that use, and one without any never.
-    if (value.kind === 'pure' && value.uses < 2 && !value.usedInInnerLoop) return;
+    if (value.kind === 'pure' && (value.uses === 0 || (value.uses < 2 && !value.usedInInnerLoop))) return;
+    if (value.op === 'get') {
+      const slot = value.imm as VariableSlot;
+      if (slot.once) {
+        if (value.uses === 0) this.free[value.type].push(this.slotLocal(slot));
+        else value.local = this.slotLocal(slot);
+        return;
+      }
+      if (value.uses === 0) return;
+    }
     this.instruction(value);
     if (value.uses === 0) {
       this.code.u8(0x1a);
@@ -170,6 +210,8 @@ class BodyEncoder {
     if (value.local >= 0) {
       this.code.u8(0x20);
       this.code.unsigned(value.local);
+      // What a loop may come back to keeps its local.
+      if (--value.uses === 0 && !value.usedInInnerLoop) this.free[value.type].push(value.local);
       return;
     }
     switch (value.kind) {

@@ -15,18 +15,19 @@ export type ValueKind = 'const' | 'param' | 'pure' | 'effect';
 /** Something a function computes. Made only by `FunctionBuilder` and by the methods of its subclasses. */
 export abstract class Value {
   abstract readonly type: ValueType;
-  readonly fn: FunctionBuilder;
-  readonly kind: ValueKind;
+  // Declared only: V8's initializers of instance fields took a quarter of the region compiler's time.
+  declare readonly fn: FunctionBuilder;
+  declare readonly kind: ValueKind;
   /** A WebAssembly instruction name, or `const`, `param`, `get`, `call`, `call_indirect`. */
-  readonly op: string;
-  readonly args: readonly Value[];
-  readonly imm: Immediate;
-  readonly loopDepth: number;
-  uses = 0;
+  declare readonly op: string;
+  declare readonly args: readonly Value[];
+  declare readonly imm: Immediate;
+  declare readonly loopDepth: number;
+  declare uses: number;
   /** Set when a use lies in a loop that the value was made outside of: recomputing it there would cost every round. */
-  usedInInnerLoop = false;
+  declare usedInInnerLoop: boolean;
   /** WebAssembly local that holds the value once computed; -1 while none does. */
-  local = -1;
+  declare local: number;
 
   constructor(fn: FunctionBuilder, kind: ValueKind, op: string, args: readonly Value[], imm: Immediate) {
     this.fn = fn;
@@ -35,6 +36,9 @@ export abstract class Value {
     this.args = args;
     this.imm = imm;
     this.loopDepth = fn.loopDepth;
+    this.uses = 0;
+    this.usedInInnerLoop = false;
+    this.local = -1;
     for (const arg of args) fn.use(arg);
   }
 }
@@ -86,9 +90,12 @@ export class GlobalRef {
 }
 export class VariableSlot {
   readonly type: ValueType;
+  /** Read once, right after it has been set: its WebAssembly local is free afterwards. */
+  readonly once: boolean;
   local = -1;
-  constructor(type: ValueType) {
+  constructor(type: ValueType, once = false) {
     this.type = type;
+    this.once = once;
   }
 }
 
@@ -121,6 +128,7 @@ export type Statement =
       readonly no: Statement[];
     }
   | { readonly kind: 'block' | 'loop'; readonly label: Label; readonly body: Statement[] }
+  | { readonly kind: 'list'; readonly body: Statement[] }
   | { readonly kind: 'br'; readonly label: Label; readonly condition?: Value }
   | { readonly kind: 'switch'; readonly index: Value; readonly cases: readonly Label[]; readonly otherwise: Label }
   | { readonly kind: 'return'; readonly value?: Value }
@@ -131,7 +139,7 @@ type Int64 = I64 | bigint | number;
 
 /** A 32-bit integer; signedness belongs to the operation. */
 export class I32 extends Value {
-  readonly type = 'i32';
+  declare readonly type: 'i32';
   private bin(op: string, other: Int32): I32 {
     return this.fn.pure32(`i32.${op}`, [this, this.fn.toI32(other)]);
   }
@@ -254,7 +262,7 @@ export class I32 extends Value {
 
 /** A 64-bit integer; signedness belongs to the operation. */
 export class I64 extends Value {
-  readonly type = 'i64';
+  declare readonly type: 'i64';
   private bin(op: string, other: Int64): I64 {
     return this.fn.pure64(`i64.${op}`, [this, this.fn.toI64(other)]);
   }
@@ -403,7 +411,7 @@ export class I64 extends Value {
 
 /** An IEEE binary32 number under WebAssembly's rules: round to nearest even, no flags, unspecified NaN payloads. */
 export class F32 extends Value {
-  readonly type = 'f32';
+  declare readonly type: 'f32';
   private bin(op: string, other: F32): F32 {
     return this.fn.pureF32(`f32.${op}`, [this, other]);
   }
@@ -462,7 +470,7 @@ export class F32 extends Value {
 
 /** An IEEE binary64 number under WebAssembly's rules: round to nearest even, no flags, unspecified NaN payloads. */
 export class F64 extends Value {
-  readonly type = 'f64';
+  declare readonly type: 'f64';
   private bin(op: string, other: F64): F64 {
     return this.fn.pureF64(`f64.${op}`, [this, other]);
   }
@@ -548,7 +556,7 @@ export class F64 extends Value {
 
 /** A 128-bit vector. WebAssembly lane 0 is the least significant one; the Power ISA's element 0 is the most significant. */
 export class V128 extends Value {
-  readonly type = 'v128';
+  declare readonly type: 'v128';
   /** A two-operand SIMD instruction by its WebAssembly name, e.g. `i8x16.add_sat_u`. */
   bin(op: string, other: V128): V128 {
     return this.fn.pureV128(op, [this, other]);
@@ -635,6 +643,16 @@ export class V128 extends Value {
   }
 }
 
+for (const [kind, type] of [
+  [I32, 'i32'],
+  [I64, 'i64'],
+  [F32, 'f32'],
+  [F64, 'f64'],
+  [V128, 'v128'],
+] as const) {
+  Object.defineProperty(kind.prototype, 'type', { value: type });
+}
+
 export interface ValueOf {
   i32: I32;
   i64: I64;
@@ -647,12 +665,16 @@ export interface ValueOf {
 export class Variable<T extends ValueType> {
   readonly fn: FunctionBuilder;
   readonly slot: VariableSlot;
-  constructor(fn: FunctionBuilder, type: T) {
+  constructor(fn: FunctionBuilder, type: T, once = false) {
     this.fn = fn;
-    this.slot = new VariableSlot(type);
+    this.slot = new VariableSlot(type, once);
   }
   get(): ValueOf[T] {
     return this.fn.effect('get', this.slot.type, [], this.slot) as ValueOf[T];
+  }
+  /** The value for one use, before the next assignment. */
+  peek(): ValueOf[T] {
+    return this.fn.variableValue(this.slot) as ValueOf[T];
   }
   set(value: ValueOf[T]): void {
     this.fn.use(value);
@@ -692,6 +714,21 @@ const fold64: Readonly<Record<string, (a: bigint, b: bigint) => bigint>> = {
   'i64.shl': (a, b) => a << (b & 63n),
   'i64.shr_u': (a, b) => BigInt.asUintN(64, a) >> (b & 63n),
   'i64.shr_s': (a, b) => a >> (b & 63n),
+  'i64.rotl': (a, b) => (a << (b & 63n)) | (BigInt.asUintN(64, a) >> (-b & 63n)),
+};
+
+const unsigned = (value: bigint) => BigInt.asUintN(64, value);
+const compare64: Readonly<Record<string, (a: bigint, b: bigint) => boolean>> = {
+  'i64.eq': (a, b) => a === b,
+  'i64.ne': (a, b) => a !== b,
+  'i64.lt_s': (a, b) => a < b,
+  'i64.le_s': (a, b) => a <= b,
+  'i64.gt_s': (a, b) => a > b,
+  'i64.ge_s': (a, b) => a >= b,
+  'i64.lt_u': (a, b) => unsigned(a) < unsigned(b),
+  'i64.le_u': (a, b) => unsigned(a) <= unsigned(b),
+  'i64.gt_u': (a, b) => unsigned(a) > unsigned(b),
+  'i64.ge_u': (a, b) => unsigned(a) >= unsigned(b),
 };
 
 /** `op(x, identity)` is `x`. */
@@ -717,6 +754,13 @@ const rightIdentity: Readonly<Record<string, number>> = {
   'i64.mul': 1,
 };
 
+export interface BuildMark {
+  readonly list: Statement[];
+  readonly length: number;
+  readonly nesting: number;
+  readonly loopDepth: number;
+}
+
 /** Builds one function: values by their methods, statements in the order of the calls. */
 export class FunctionBuilder {
   readonly name: string;
@@ -724,6 +768,8 @@ export class FunctionBuilder {
   readonly body: Statement[] = [];
   readonly params: readonly Value[];
   loopDepth = 0;
+  /** How many `if`, `block`, `loop` and the like are being built around what comes next. */
+  nesting = 0;
   private current: Statement[] = this.body;
 
   constructor(name: string, signature: Signature) {
@@ -795,14 +841,14 @@ export class FunctionBuilder {
     if (a.kind === 'const' && a.type === 'i32') {
       const left = a.imm as number;
       if (op === 'i32.eqz') return this.i32(Number(left === 0));
+      if (op === 'i32.clz') return this.i32(Math.clz32(left));
       if (b?.kind === 'const' && fold32[op]) return this.i32(fold32[op](left, b.imm as number));
     }
     if (a.kind === 'const' && a.type === 'i64') {
       const left = a.imm as bigint;
       if (op === 'i32.wrap_i64') return this.i32(Number(BigInt.asIntN(32, left)));
       if (op === 'i64.eqz') return this.i32(Number(left === 0n));
-      if (op === 'i64.eq' && b?.kind === 'const') return this.i32(Number(left === b.imm));
-      if (op === 'i64.ne' && b?.kind === 'const') return this.i32(Number(left !== b.imm));
+      if (b?.kind === 'const' && compare64[op]) return this.i32(Number(compare64[op](left, b.imm as bigint)));
     }
     if (b?.kind === 'const' && typeof b.imm === 'number' && rightIdentity[op] === b.imm && a.type === 'i32')
       return a as I32;
@@ -901,6 +947,10 @@ export class FunctionBuilder {
     return variable;
   }
 
+  variableValue(slot: VariableSlot): Value {
+    return this.pure(this.make(slot.type, 'pure', 'get', [], slot));
+  }
+
   getGlobal<T extends ValueType>(global: GlobalRef): ValueOf[T] {
     return this.effect('global.get', global.type, [], global) as ValueOf[T];
   }
@@ -950,7 +1000,7 @@ export class FunctionBuilder {
     let result: Variable<ValueType> | undefined;
     const assign = (part: () => V) => () => {
       const value = part();
-      result ??= this.variable(value.type);
+      result ??= new Variable(this, value.type, true);
       (result as unknown as Variable<'i32'>).set(value as unknown as I32);
     };
     this.if(condition, assign(then), assign(otherwise));
@@ -1007,9 +1057,33 @@ export class FunctionBuilder {
     const outer = this.current;
     const inner: Statement[] = [];
     this.current = inner;
+    this.nesting++;
     part();
+    this.nesting--;
     this.current = outer;
     return inner;
+  }
+  /** A place in the sequence whose statements are added later, with `fillPlace`, before the function is encoded. */
+  later(): Statement[] {
+    const body: Statement[] = [];
+    this.emit({ kind: 'list', body });
+    return body;
+  }
+  /** Where building stands, for `rollback`. */
+  mark(): BuildMark {
+    const { current, nesting, loopDepth } = this;
+    return { list: current, length: current.length, nesting, loopDepth };
+  }
+  /** Takes back all statements since `mark` was made in the same list or around it. Their values must not be used. */
+  rollback(mark: BuildMark): void {
+    this.current = mark.list;
+    this.current.length = mark.length;
+    this.nesting = mark.nesting;
+    this.loopDepth = mark.loopDepth;
+  }
+  /** Adds statements to a place made by `later`; they may only use variables, parameters and constants. */
+  fillPlace(place: Statement[], part: () => void): void {
+    place.push(...this.collect(part));
   }
   private checkArguments(target: FunctionRef, args: readonly Value[]): void {
     const wanted = target.signature.signature.params;

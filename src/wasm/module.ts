@@ -19,8 +19,10 @@ export class ModuleBuilder {
   private readonly declared: FunctionRef[] = [];
   private readonly bodies = new Map<number, Uint8Array>();
   private readonly globals: { ref: GlobalRef; initial: number }[] = [];
+  private readonly importedGlobals: { module: string; field: string; ref: GlobalRef }[] = [];
   private readonly exports: { name: string; kind: number; index: number }[] = [];
   private readonly elements: FunctionRef[] = [];
+  private tableMayGrow = false;
   private memoryImport: { module: string; field: string; pages: number } | undefined;
 
   signature(params: readonly ValueType[], result: ValueType | undefined): SignatureRef {
@@ -47,9 +49,17 @@ export class ModuleBuilder {
     return ref;
   }
 
+  /** A mutable global of another module. */
+  importGlobal(module: string, field: string, type: 'i32' | 'i64'): GlobalRef {
+    assert(this.globals.length === 0, 'globals are imported before any is made');
+    const ref = new GlobalRef(field, type, this.importedGlobals.length);
+    this.importedGlobals.push({ module, field, ref });
+    return ref;
+  }
+
   /** A mutable global of type i32 or i64. */
   global(name: string, type: 'i32' | 'i64', initial = 0): GlobalRef {
-    const ref = new GlobalRef(name, type, this.globals.length);
+    const ref = new GlobalRef(name, type, this.importedGlobals.length + this.globals.length);
     this.globals.push({ ref, initial });
     return ref;
   }
@@ -66,6 +76,11 @@ export class ModuleBuilder {
     const signature: Signature = ref.signature.signature;
     const fn = new FunctionBuilder(ref.name, signature);
     build(fn);
+    this.defineBuilt(ref, fn);
+  }
+
+  /** The same with a function that has been built already. */
+  defineBuilt(ref: FunctionRef, fn: FunctionBuilder): void {
     this.bodies.set(ref.index, encodeBody(fn));
   }
 
@@ -83,6 +98,14 @@ export class ModuleBuilder {
 
   exportFunction(name: string, ref: FunctionRef): void {
     this.exports.push({ name, kind: 0, index: ref.index });
+  }
+  /** Table 0; it may grow from outside. */
+  exportTable(name: string): void {
+    this.exports.push({ name, kind: 1, index: 0 });
+    this.tableMayGrow = true;
+  }
+  exportGlobal(name: string, ref: GlobalRef): void {
+    this.exports.push({ name, kind: 3, index: ref.index });
   }
 
   /** Adds a function to table 0 and returns its index there. */
@@ -113,12 +136,19 @@ export class ModuleBuilder {
       }
     });
     section(2, (w) => {
-      w.unsigned(this.imports.length + (this.memoryImport ? 1 : 0));
+      w.unsigned(this.imports.length + this.importedGlobals.length + (this.memoryImport ? 1 : 0));
       for (const { module, field, ref } of this.imports) {
         w.name(module);
         w.name(field);
         w.u8(0);
         w.unsigned(ref.signature.index);
+      }
+      for (const { module, field, ref } of this.importedGlobals) {
+        w.name(module);
+        w.name(field);
+        w.u8(3);
+        w.u8(valueTypeCode[ref.type]);
+        w.u8(1);
       }
       if (this.memoryImport) {
         w.name(this.memoryImport.module);
@@ -136,9 +166,9 @@ export class ModuleBuilder {
       section(4, (w) => {
         w.unsigned(1);
         w.u8(0x70);
-        w.u8(1);
+        w.u8(this.tableMayGrow ? 0 : 1);
         w.unsigned(this.elements.length);
-        w.unsigned(this.elements.length);
+        if (!this.tableMayGrow) w.unsigned(this.elements.length);
       });
     }
     section(6, (w) => {

@@ -109,7 +109,7 @@ describe.skipIf(missing !== undefined)('against QEMU', () => {
 });
 
 describe.each(engines)('$name, recorded', (engine) => {
-  test.each(sequenceKinds)('%s', { timeout: 120_000 }, async (kind) => {
+  test.each(sequenceKinds)('%s', { timeout: 600_000 }, async (kind) => {
     const hashes = record.hashes.get(`sequence ${kind}`);
     expect(hashes?.length).toBe(sequencesPerKind);
     const cpu = await engine.createCpu();

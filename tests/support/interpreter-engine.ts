@@ -1,8 +1,9 @@
-// The generated interpreter as an engine under test: a core in 64-bit little-endian problem state.
+// The CPU core as an engine under test, with and without the region compiler, in 64-bit little-endian problem state.
 
-import { CpuCore, type Vcpu } from '../../src/cpu/interpreter/core.ts';
+import { defaultRegionOptions, RegionCache } from '../../src/cpu/compiler/cache.ts';
+import { CpuCore, type CpuCoreOptions, type Vcpu } from '../../src/cpu/interpreter/core.ts';
 import { semantics } from '../../src/cpu/semantics/index.ts';
-import { stateOffset } from '../../src/cpu/state/layout.ts';
+import { stateBytes, stateOffset } from '../../src/cpu/state/layout.ts';
 import { STATE_BASE } from '../../src/cpu/state/memory-map.ts';
 import { MSR, VECTOR } from '../../src/cpu/state/msr.ts';
 import {
@@ -41,13 +42,15 @@ const USER_BASE = 0x20000;
 const SC_1 = 0x4400_0022;
 const SCV_VECTOR = 0x17000;
 
+type RegionsOption = CpuCoreOptions['regions'];
+
 /** A core whose user addresses 0 to `memoryBytes` are RAM from the start, mapped by 64 KiB pages. */
-function userCore(memoryBytes: number): { core: CpuCore; vcpu: Vcpu } {
+function userCore(memoryBytes: number, regions: RegionsOption): { core: CpuCore; vcpu: Vcpu } {
   const tableAt = USER_BASE + memoryBytes;
   const pages = memoryBytes / 0x10000;
   const leafTables = Math.ceil(pages / 32);
   const ramBytes = tableAt + 0x10000 * (4 + Math.ceil((leafTables * 256) / 0x10000));
-  const core = new CpuCore({ semantics, ramBytes, cpus: 1 });
+  const core = new CpuCore({ semantics, ramBytes, cpus: 1, regions });
   const { memory } = core;
   const valid = 1n << 63n;
   const leaf = 1n << 62n;
@@ -90,16 +93,17 @@ function interruptOf(vcpu: Vcpu): { interrupt: number; srr1: bigint } | undefine
   return { interrupt: vector, srr1: vcpu.get64('srr1') & CAUSE_MASK };
 }
 
-class InterpreterCpu implements CpuUnderTest {
-  readonly name = 'interpreter';
+class CoreCpu implements CpuUnderTest {
+  readonly name: string;
   private readonly core: CpuCore;
   private readonly vcpu: Vcpu;
   private readonly ram: Uint8Array;
   private readonly gpr: BigUint64Array;
   private readonly vsr: Uint32Array;
 
-  constructor() {
-    const { core, vcpu } = userCore(0x0220_0000);
+  constructor(name: string, regions: RegionsOption) {
+    this.name = name;
+    const { core, vcpu } = userCore(0x0220_0000, regions);
     this.core = core;
     this.vcpu = vcpu;
     this.ram = core.ramBytesView();
@@ -127,6 +131,16 @@ class InterpreterCpu implements CpuUnderTest {
     this.enterUserMode();
   }
 
+  /** Goes on where another CPU is: its registers, and memory around the window. */
+  takeOver(other: CoreCpu): void {
+    const from = USER_BASE + windowEa - 0x1_0000;
+    this.ram.set(other.ram.subarray(from, from + 0x3_0000), from);
+    new Uint8Array(this.ram.buffer, STATE_BASE, stateBytes).set(
+      new Uint8Array(other.ram.buffer, STATE_BASE, stateBytes),
+    );
+    this.core.flushTranslations();
+  }
+
   private enterUserMode(): void {
     this.vcpu.set64('msr', USER_MSR);
     this.vcpu.set64('fscr', FSCR_TAR_SCV);
@@ -146,15 +160,22 @@ class InterpreterCpu implements CpuUnderTest {
     into.nia = interruptOf(vcpu) ? vcpu.get64('srr0') : vcpu.get64('nia');
   }
 
+  /** Puts words where programs stand, unless they are there already. */
+  private place(words: readonly number[]): void {
+    const bytes = wordBytes(words);
+    const at = USER_BASE + codeEa;
+    if (bytes.some((byte, index) => this.ram[at + index] !== byte)) this.core.memory.write(at, bytes);
+  }
+
   step(word: number): CpuOutcome {
-    this.core.memory.write(USER_BASE + codeEa, wordBytes([word]));
+    this.place([word]);
     this.vcpu.set64('nia', BigInt(codeEa));
     this.core.run(0, 1, 0n);
     return interruptOf(this.vcpu) ?? 'ok';
   }
 
   run(words: Uint32Array, maxInstructions: number): CpuOutcome {
-    this.core.memory.write(USER_BASE + codeEa, wordBytes([...words, trapWord]));
+    this.place([...words, trapWord]);
     const { vcpu } = this;
     vcpu.set64('nia', BigInt(codeEa));
     // One more for the trap, one more for the `sc 1` in its vector.
@@ -185,16 +206,17 @@ function wordBytes(words: readonly number[]): Uint8Array {
   return bytes;
 }
 
-class InterpreterUserMode implements UserModeCpu {
-  readonly name = 'interpreter';
+class CoreUserMode implements UserModeCpu {
+  readonly name: string;
   readonly gpr: BigUint64Array;
   private readonly core: CpuCore;
   private readonly vcpu: Vcpu;
   private readonly ram: Uint8Array;
   private readonly memoryBytes: number;
 
-  constructor(memoryBytes: number) {
-    const { core, vcpu } = userCore(memoryBytes);
+  constructor(name: string, memoryBytes: number, regions: RegionsOption) {
+    this.name = name;
+    const { core, vcpu } = userCore(memoryBytes, regions);
     this.core = core;
     this.vcpu = vcpu;
     this.ram = core.ramBytesView();
@@ -233,9 +255,62 @@ class InterpreterUserMode implements UserModeCpu {
   }
 }
 
-export const interpreterEngine: EngineUnderTest = {
-  name: 'interpreter',
-  implementedOps: () => new Set(Object.keys(semantics)),
-  createCpu: async () => new InterpreterCpu(),
-  createUserMode: async (memoryBytes) => new InterpreterUserMode(memoryBytes),
-};
+/**
+ * `each` makes the compiler of a core that executes instructions one at a time, `whole` that of one that runs programs.
+ */
+function coreEngine(name: string, each: RegionsOption, whole: RegionsOption): EngineUnderTest {
+  return {
+    name,
+    implementedOps: () => new Set(Object.keys(semantics)),
+    createCpu: async () => new SteppedCpu(name, each, whole),
+    createUserMode: async (memoryBytes) => new CoreUserMode(name, memoryBytes, whole),
+  };
+}
+
+/** One core for single steps and one for programs, with the same registers and window as far as the suites can tell. */
+class SteppedCpu implements CpuUnderTest {
+  readonly name: string;
+  private readonly stepping: CoreCpu;
+  private readonly running: CoreCpu;
+  private current: CoreCpu;
+
+  constructor(name: string, each: RegionsOption, whole: RegionsOption) {
+    this.name = name;
+    this.stepping = new CoreCpu(name, each);
+    this.running = each === whole ? this.stepping : new CoreCpu(name, whole);
+    this.current = this.running;
+  }
+  private use(cpu: CoreCpu): CoreCpu {
+    if (cpu !== this.current) {
+      cpu.takeOver(this.current);
+      this.current = cpu;
+    }
+    return cpu;
+  }
+  get memory(): Uint8Array {
+    return this.current.memory;
+  }
+  load(state: CpuState): void {
+    this.current.load(state);
+  }
+  store(into: CpuState): void {
+    this.current.store(into);
+  }
+  step(word: number): CpuOutcome {
+    return this.use(this.stepping).step(word);
+  }
+  run(words: Uint32Array, maxInstructions: number): CpuOutcome {
+    return this.use(this.running).run(words, maxInstructions);
+  }
+}
+
+export const interpreterEngine: EngineUnderTest = coreEngine('interpreter', undefined, undefined);
+
+const eager = { ...defaultRegionOptions, threshold: 1, patience: Number.POSITIVE_INFINITY };
+
+/** Everything compiled at once, an instruction at a time for `step`. */
+export const compilerEngine: EngineUnderTest = coreEngine(
+  'compiler',
+  (host) => new RegionCache(host, { ...eager, maxInstructions: 1 }),
+  (host) => new RegionCache(host, eager),
+);

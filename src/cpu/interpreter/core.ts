@@ -13,6 +13,7 @@ import {
   DECODED_END,
   DECODED_PAGE_STRIDE,
   DECODED_SLOT_BYTES,
+  decodedPageInfo,
   MAX_RAM_BYTES,
   MAX_VCPUS,
   memoryPages,
@@ -26,13 +27,16 @@ import {
   STATE_BASE,
 } from '../state/memory-map.ts';
 import type { ExitReason } from '../state/msr.ts';
-import { type GeneratedInterpreter, generateInterpreter } from './generate.ts';
+import { FETCH_MODE_USUAL, type GeneratedInterpreter, generateInterpreter } from './generate.ts';
+import type { RegionHost, RegionService } from './region-service.ts';
 
 /** `or 1,1,1` and `or 31,31,31`: the program lowers its priority because it waits (ISA 3.0B II 3.2). */
 const YIELD_WORDS: ReadonlySet<number> = new Set([0x7c210b78, 0x7ffffb78]);
 
 interface Exports {
+  readonly table: WebAssembly.Table;
   run(): number;
+  dropRegions(decodedPage: number): void;
   contextChanged(): void;
   flushAll(): void;
   forgetMarked(): void;
@@ -56,6 +60,8 @@ export interface CpuCoreOptions {
   readonly ramBytes: number;
   /** 1 to `MAX_VCPUS`. */
   readonly cpus: number;
+  /** Compiler of hot regions; without one everything is interpreted. */
+  readonly regions?: (host: RegionHost) => RegionService;
 }
 
 export class CpuCore implements RamWriteObserver {
@@ -68,6 +74,7 @@ export class CpuCore implements RamWriteObserver {
   private readonly bytes: Uint8Array;
   private readonly view: DataView;
   private readonly handlers = new Map<number, number>();
+  private readonly regions: RegionService | undefined;
   private selected = -1;
 
   constructor(options: CpuCoreOptions) {
@@ -90,20 +97,20 @@ export class CpuCore implements RamWriteObserver {
     this.view = new DataView(this.wasmMemory.buffer);
     this.implemented = interpreter.implemented;
     const hostState = new BlockHostCallState(this.view);
+    const endsTurn = (word: number) => cpus > 1 && YIELD_WORDS.has(word | 0);
+    const handlerOf = (word: number, mode: number): number => {
+      const key = (word >>> 0) * 4 + mode;
+      let handler = this.handlers.get(key);
+      if (handler === undefined) {
+        handler = endsTurn(word) ? interpreter.yieldHandler : interpreter.handlerFor(word, decode(word), mode);
+        this.handlers.set(key, handler);
+      }
+      return handler;
+    };
     const env = {
       memory: this.wasmMemory,
-      decode: (word: number, mode: number): number => {
-        const key = (word >>> 0) * 4 + mode;
-        let handler = this.handlers.get(key);
-        if (handler === undefined) {
-          handler =
-            cpus > 1 && YIELD_WORDS.has(word)
-              ? interpreter.yieldHandler
-              : interpreter.handlerFor(word, decode(word), mode);
-          this.handlers.set(key, handler);
-        }
-        return handler;
-      },
+      decode: handlerOf,
+      hot: (ip: number): void => this.regions?.hot(ip),
       hostCall: (index: number): void => interpreter.hostCalls[index].run(hostState),
     };
     const instance = new WebAssembly.Instance(module, { env });
@@ -111,6 +118,16 @@ export class CpuCore implements RamWriteObserver {
     this.memory = new GuestMemory(this.wasmMemory, RAM_BASE, ramBytes, this);
     this.setShared('ramBytes', BigInt(ramBytes));
     this.setShared('nextContext', 2n);
+    this.regions = options.regions?.({
+      memory: this.wasmMemory,
+      semantics,
+      table: this.exports.table,
+      exports: instance.exports,
+      handlerOf: (word) => handlerOf(word, FETCH_MODE_USUAL),
+      endsTurn,
+      shared: (name) => this.shared(name),
+      setShared: (name, value) => this.setShared(name, value),
+    });
     this.vcpus = Array.from({ length: cpus }, (_, id) => new Vcpu(this, id, this.view));
     this.select(0);
   }
@@ -203,6 +220,10 @@ export class CpuCore implements RamWriteObserver {
       const from = Math.max(gra, page * 4096) & 0xffc;
       const to = ((Math.min(last, page * 4096 + 4095) & 0xfff) | 3) + 1;
       const slots = DECODED_BASE + (index - 1) * DECODED_PAGE_STRIDE;
+      if (this.view.getUint32(slots + decodedPageInfo.regions, true) !== 0) {
+        const covered = slots + decodedPageInfo.covered;
+        if (this.bytes.subarray(covered + from / 4, covered + to / 4).includes(1)) this.exports.dropRegions(slots);
+      }
       this.bytes.fill(
         0,
         slots + (from / 4) * DECODED_SLOT_BYTES,

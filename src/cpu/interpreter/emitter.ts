@@ -20,7 +20,8 @@ import type { HostCall } from '../semantics/hostcall.ts';
 import { byteSwap32, byteSwap64, get32, get64, type RuntimeFunction, set32, set64 } from '../semantics/runtime.ts';
 import { type StateField, stateLayout, stateOffset } from '../state/layout.ts';
 import { DECODED_SLOT_BYTES, dataTlbEntry, STATE_BASE } from '../state/memory-map.ts';
-import { FACILITY, MSR, MSR_IMPLEMENTED, PROGRAM, VECTOR } from '../state/msr.ts';
+import { MSR, MSR_IMPLEMENTED, PROGRAM, VECTOR } from '../state/msr.ts';
+import { checkAccess } from './access-checks.ts';
 import { addressOf, type InterpreterParts, pageOfSlot } from './parts.ts';
 
 const loadOps = { 1: 'i64.load8_u', 2: 'i64.load16_u', 4: 'i64.load32_u', 8: 'i64.load' } as const;
@@ -55,56 +56,12 @@ export class InterpreterEmitter implements Emitter {
 
   /** Privilege, then facility (ISA 3.0B III 6.5.9, 6.5.10, 6.7.19). */
   prologue(): void {
-    const { priv, needs } = this.instruction;
-    const { fn } = this;
-    // There is no hypervisor state in this machine: what needs it is refused like any privileged instruction.
-    if (priv === 'h' || priv === 'uv') this.programInterrupt(PROGRAM.privileged);
-    else if (priv) fn.if(this.problemState(), () => this.programInterrupt(PROGRAM.privileged));
-    if (needs) this.requireFacility(needs);
+    checkAccess(this, this.instruction);
   }
 
   /** Goes on behind the instruction, for meanings that end without saying where. */
   finish(): void {
     this.fn.return(this.ip.add(DECODED_SLOT_BYTES));
-  }
-
-  private requireFacility(needs: NonNullable<Instruction['needs']>): void {
-    const { fn } = this;
-    const unless = (bit: bigint, vector: number) =>
-      fn.if(get64(fn, 'msr').and(bit).eqz(), () => this.interrupt(vector));
-    const fp = () => unless(MSR.FP, VECTOR.fpUnavailable);
-    const vec = () => unless(MSR.VEC, VECTOR.vecUnavailable);
-    const vsx = () => unless(MSR.VSX, VECTOR.vsxUnavailable);
-    const checks: Readonly<Record<typeof needs, () => void>> = {
-      fp,
-      vec,
-      vsx,
-      'vsx|vec': () => fn.if(this.upperVsr(), vec, vsx),
-      'fp|vec': () => fn.if(this.upperVsr(), vec, fp),
-      // Not offered, whatever FSCR and HFSCR say.
-      tm: () => this.facilityUnavailable(FACILITY.tm),
-      bhrb: () => this.facilityUnavailable(FACILITY.bhrb),
-      tar: () => this.requireFscr(FACILITY.tar),
-      scv: () => this.requireFscr(FACILITY.scv),
-      ebb: () => this.requireFscr(FACILITY.ebb),
-      msgp: () => this.requireFscr(FACILITY.msgp),
-    };
-    checks[needs]();
-  }
-
-  /** Bit n of FSCR, counted from the right, enables facility n (ISA 3.0B III 6.2.11). */
-  private requireFscr(facility: number): void {
-    const enabled = get64(this.fn, 'fscr')
-      .and(1n << BigInt(facility))
-      .ne(0n);
-    this.fn.if(enabled.eqz(), () => this.facilityUnavailable(facility));
-  }
-
-  /** 1 if the instruction's VSX operand is one of VSR 32..63. */
-  private upperVsr(): I32 {
-    const name = ['xt', 'xs'].find((candidate) => this.instruction.fields.has(candidate));
-    assert(name, `${this.instruction.op} has a VSX register`);
-    return this.field(name).shrU(5);
   }
 
   flag(name: StaticField): boolean {
@@ -405,7 +362,7 @@ export class InterpreterEmitter implements Emitter {
     const { fn, ip } = this;
     const target = ip.add(displacement.wrap().shl(1));
     // Within the page the slots are side by side.
-    fn.if(target.xor(ip).and(-0x2000).eqz(), () => fn.return(target));
+    fn.if(target.xor(ip).and(-0x2000).eqz(), () => fn.return(fn.call('i32', this.parts.arrive, [target])));
     this.jump(this.cia().add(displacement));
   }
 

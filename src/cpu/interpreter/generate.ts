@@ -10,7 +10,7 @@
 // Every instruction has code for the usual mode (64-bit, little-endian); those whose meaning depends on the mode have a
 // second handler that looks at the MSR. Which set a page is decoded for is part of its key.
 
-import { decodedPageFor } from '../../mmu/code-pages.ts';
+import { decodedPageFor, dropRegions } from '../../mmu/code-pages.ts';
 import { FAULT_EXIT, forgetMarked, requirePresent } from '../../mmu/presence.ts';
 import { ACCESS, translate } from '../../mmu/radix.ts';
 import { CONTEXT_LOCKED, contextChanged, contextFor, fetchEntryOffset, flushAll, pageOf } from '../../mmu/tlb.ts';
@@ -21,8 +21,18 @@ import { enterInterrupt, takePending } from '../control/interrupts.ts';
 import { type Instruction, instructions } from '../isa/table.ts';
 import type { Semantics, SemanticsMap, StaticField } from '../semantics/emitter.ts';
 import type { HostCall } from '../semantics/hostcall.ts';
-import { byteSwap32, get32, get64, getShared64, Runtime, runtimeFunction, set32, set64 } from '../semantics/runtime.ts';
-import { decodedPageInfo, fetchTlbEntry, memoryPages, RAM_BASE } from '../state/memory-map.ts';
+import {
+  byteSwap32,
+  get32,
+  get64,
+  getShared32,
+  getShared64,
+  Runtime,
+  runtimeFunction,
+  set32,
+  set64,
+} from '../semantics/runtime.ts';
+import { DECODED_PAGE_STRIDE, decodedPageInfo, fetchTlbEntry, memoryPages, RAM_BASE } from '../state/memory-map.ts';
 import { EXIT, MSR, PROGRAM, VECTOR } from '../state/msr.ts';
 import { InterpreterEmitter } from './emitter.ts';
 import { addressOf, type InterpreterParts, pageOfSlot } from './parts.ts';
@@ -36,6 +46,11 @@ const STATIC_FIELDS: readonly StaticField[] = ['rc', 'oe', 'aa', 'lk'];
 
 /** Byte order and width for which a page is decoded: bit 0 little-endian, bit 1 64-bit. */
 export const FETCH_MODE_USUAL = 3;
+
+/** Name under which the interpreter's module exports a runtime function. */
+export function runtimeExport(name: string): string {
+  return `rt ${name}`;
+}
 
 export interface GeneratedInterpreter {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -52,6 +67,7 @@ export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpret
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', memoryPages(0));
   const decodeImport = module.importFunction('env', 'decode', ['i32', 'i32'], 'i32');
+  const hotImport = module.importFunction('env', 'hot', ['i32']);
   const hostCallImport = module.importFunction('env', 'hostCall', ['i32']);
   const runtime = new Runtime(module, hostCallImport);
   const handlerType = module.signature(['i32', 'i32'], 'i32');
@@ -62,6 +78,7 @@ export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpret
     handlerType,
     pageEa,
     goTo: module.declare('goTo', ['i64'], 'i32'),
+    arrive: module.declare('arrive', ['i32'], 'i32'),
     enter: module.declare('enter', ['i64'], 'i32'),
     leave: module.declare('leave', ['i32'], 'i32'),
     raise: module.declare('raise', ['i32', 'i32', 'i32', 'i32'], 'i32'),
@@ -77,9 +94,9 @@ export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpret
   assert(module.addToTable(decodeHandler) === HANDLER_DECODE, 'the decode handler is the zero of a fresh slot');
   assert(module.addToTable(endHandler) === HANDLER_END, 'the end handler has its fixed place');
 
-  defineControl(module, parts, runtime);
+  defineControl(module, parts, runtime, hotImport);
   defineSlots(module, parts, decodeHandler, endHandler, decodeImport);
-  const run = defineRun(module, parts);
+  const run = defineRun(module, parts, decodeImport);
 
   // Handlers, by instruction and by the values of its static fields.
   const usual = new Map<string, number>();
@@ -109,7 +126,13 @@ export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpret
   module.exportFunction('flushAll', runtime.ref(flushAll));
   module.exportFunction('forgetMarked', runtime.ref(forgetMarked));
   module.exportFunction('enterInterrupt', runtime.ref(enterInterrupt));
+  // For compiled regions, which are modules of their own.
+  module.exportTable('table');
+  module.exportGlobal('pageEa', pageEa);
+  for (const name of ['goTo', 'arrive', 'leave', 'raise'] as const) module.exportFunction(name, parts[name]);
+  module.exportFunction('dropRegions', runtime.ref(dropRegions));
   runtime.defineAll();
+  for (const [name, ref] of runtime.all()) module.exportFunction(runtimeExport(name), ref);
 
   const handlerFor = (word: number, instruction: Instruction | undefined, mode: number): number => {
     if (!instruction) return illegal;
@@ -183,7 +206,7 @@ function defineYield(module: ModuleBuilder, parts: InterpreterParts): number {
   return module.addToTable(ref);
 }
 
-function defineControl(module: ModuleBuilder, parts: InterpreterParts, rt: Runtime): void {
+function defineControl(module: ModuleBuilder, parts: InterpreterParts, rt: Runtime, hotImport: FunctionRef): void {
   const { pageEa } = parts;
   const decodedPage = decodedPageFor(HANDLER_END);
 
@@ -219,6 +242,19 @@ function defineControl(module: ModuleBuilder, parts: InterpreterParts, rt: Runti
     fn.return(decoded);
   });
 
+  module.define(parts.arrive, (fn) => {
+    const ip = fn.param32(0);
+    const counter = pageOfSlot(ip).add(ip.and(DECODED_PAGE_STRIDE - 1).shrU(2));
+    const heat = fn.load('i32', 'i32.load16_u', counter, decodedPageInfo.heat);
+    const limit = getShared32(fn, 'hotThreshold');
+    fn.if(heat.ltU(limit), () => {
+      fn.store('i32.store16', counter, heat.add(1), decodedPageInfo.heat);
+      // What the host does about it is in place when this slot is executed next, which is at once.
+      fn.if(heat.add(1).eq(limit), () => fn.callVoid(hotImport, [ip]));
+    });
+    fn.return(ip);
+  });
+
   module.define(parts.goTo, (fn) => {
     const target = fn.param64(0);
     const entry = fetchEntryOffset(target).add(get32(fn, 'fetchTlb'));
@@ -227,12 +263,14 @@ function defineControl(module: ModuleBuilder, parts: InterpreterParts, rt: Runti
     const slot = target.wrap().and(0xffc).shl(1);
     fn.if(fn.load64(entry, fetchTlbEntry.tag).eq(page.or(context)), () => {
       fn.setGlobal(pageEa, page);
-      fn.return(fn.load32(entry, fetchTlbEntry.page).add(slot));
+      fn.return(fn.call('i32', parts.arrive, [fn.load32(entry, fetchTlbEntry.page).add(slot)]));
     });
     set64(fn, 'nia', target.and(-4n));
     // Traced code never hits in the instruction TLB: the run loop takes its steps one by one.
     fn.if(get64(fn, 'msr').and(MSR.SE).ne(0n), () => fn.return(fn.i32(0)));
-    fn.return(fn.call('i32', parts.enter, [target.and(-4n)]));
+    const entered = fn.call('i32', parts.enter, [target.and(-4n)]);
+    fn.if(entered.eqz(), () => fn.return(fn.i32(0)));
+    fn.return(fn.call('i32', parts.arrive, [entered]));
   });
 
   module.define(parts.enter, (fn) => {
@@ -267,6 +305,14 @@ function defineControl(module: ModuleBuilder, parts: InterpreterParts, rt: Runti
   });
 }
 
+/** The instruction word that a slot is for, as it stands in RAM now. */
+function wordOfSlot(fn: FunctionBuilder, ip: I32): I32 {
+  const page = pageOfSlot(ip);
+  const mode = fn.load32(page, decodedPageInfo.mode);
+  const raw = fn.load32(fn.load32(page, decodedPageInfo.source).add(ip.sub(page).shrU(1)));
+  return raw.selectIf(mode.and(1), byteSwap32(raw));
+}
+
 function defineSlots(
   module: ModuleBuilder,
   parts: InterpreterParts,
@@ -276,10 +322,8 @@ function defineSlots(
 ): void {
   module.define(decodeHandler, (fn) => {
     const ip = fn.param32(0);
-    const page = pageOfSlot(ip);
-    const mode = fn.load32(page, decodedPageInfo.mode);
-    const raw = fn.load32(fn.load32(page, decodedPageInfo.source).add(ip.sub(page).shrU(1)));
-    const word = raw.selectIf(mode.and(1), byteSwap32(raw));
+    const mode = fn.load32(pageOfSlot(ip), decodedPageInfo.mode);
+    const word = wordOfSlot(fn, ip);
     const handler = fn.call('i32', decodeImport, [word, mode]);
     fn.store32(ip, handler);
     fn.store32(ip, word, 4);
@@ -299,23 +343,22 @@ function defineSlots(
 }
 
 /** `run()`: executes until the budget is used up or an exit is due; returns the exit reason. */
-function defineRun(module: ModuleBuilder, parts: InterpreterParts): FunctionRef {
+function defineRun(module: ModuleBuilder, parts: InterpreterParts, decodeImport: FunctionRef): FunctionRef {
   return module.function('run', [], 'i32', (fn) => {
     set32(fn, 'exitReason', EXIT.budget);
     fn.callVoid(parts.runtime.ref(contextChanged), []);
     const ip = fn.variable('i32', fn.call('i32', parts.resume, []));
-    const budget = fn.variable('i32', get32(fn, 'budget'));
     fn.loop((again) => {
       const slot = ip.get();
       fn.if(
         slot,
         () => {
-          const left = budget.get().sub(1);
+          // Compiled regions count in memory as well.
+          const left = get32(fn, 'budget').sub(1);
           fn.if(left.ltS(0), () => {
             set64(fn, 'nia', addressOf(fn, parts.pageEa, slot));
             fn.return(fn.i32(EXIT.budget));
           });
-          budget.set(left);
           set32(fn, 'budget', left);
           ip.set(fn.callIndirect('i32', parts.handlerType, fn.load32(slot), [slot, fn.load32(slot, 4)]));
         },
@@ -323,13 +366,12 @@ function defineRun(module: ModuleBuilder, parts: InterpreterParts): FunctionRef 
           const reason = get32(fn, 'exitReason');
           fn.if(reason, () => fn.return(reason));
           // An interrupt whose first instruction could not be fetched: it counts, so that no guest can stop the host.
-          const left = budget.get().sub(1);
+          const left = get32(fn, 'budget').sub(1);
           fn.if(left.ltS(0), () => fn.return(fn.i32(EXIT.budget)));
-          budget.set(left);
           set32(fn, 'budget', left);
           fn.if(
             get64(fn, 'msr').and(MSR.SE).ne(0n),
-            () => ip.set(traceStep(fn, parts)),
+            () => ip.set(traceStep(fn, parts, decodeImport)),
             () => ip.set(fn.call('i32', parts.goTo, [get64(fn, 'nia')])),
           );
         },
@@ -343,11 +385,14 @@ function defineRun(module: ModuleBuilder, parts: InterpreterParts): FunctionRef 
  * One instruction with MSR[SE] set, then the trace interrupt if it completed (ISA 3.0B III 6.5.15). Returns 0: `nia`
  * says where to go on. Branch tracing (MSR[BE]) is not done, and SRR1 does not tell loads from stores.
  */
-function traceStep(fn: FunctionBuilder, parts: InterpreterParts): I32 {
+function traceStep(fn: FunctionBuilder, parts: InterpreterParts, decodeImport: FunctionRef): I32 {
   const { runtime } = parts;
   const slot = fn.call('i32', parts.enter, [get64(fn, 'nia')]);
   fn.if(slot, () => {
-    const next = fn.callIndirect('i32', parts.handlerType, fn.load32(slot), [slot, fn.load32(slot, 4)]);
+    // The slot may stand for a compiled region: what it holds is one instruction all the same.
+    const word = wordOfSlot(fn, slot);
+    const handler = fn.call('i32', decodeImport, [word, fn.load32(pageOfSlot(slot), decodedPageInfo.mode)]);
+    const next = fn.callIndirect('i32', parts.handlerType, handler, [slot, word]);
     fn.if(next, () => set64(fn, 'nia', addressOf(fn, parts.pageEa, next)));
     const completed = get64(fn, 'msr').and(MSR.SE).ne(0n).and(get32(fn, 'exitReason').eqz());
     fn.if(completed, () =>

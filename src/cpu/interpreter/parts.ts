@@ -13,6 +13,8 @@ export interface InterpreterParts {
   readonly pageEa: GlobalRef;
   /** Continues at an effective address: (ea) -> ip. */
   readonly goTo: FunctionRef;
+  /** Counts an arrival by a branch at a slot and returns it: (ip) -> ip. */
+  readonly arrive: FunctionRef;
   /** The same past the instruction TLB, tracing or not: (ea, a multiple of 4) -> ip. */
   readonly enter: FunctionRef;
   /** (ip) -> ip: leaves an instruction whose access set `fault`. */

@@ -1,6 +1,7 @@
 // Functions of the CPU core that instructions share: arithmetic too long to repeat, translation, interrupts. They are
 // WebAssembly, like the instructions, and a module contains those that are used in it.
 
+import { assert } from '../../util/errors.ts';
 import type { FunctionBuilder, FunctionRef, I32, I64, V128 } from '../../wasm/ir.ts';
 import type { ModuleBuilder } from '../../wasm/module.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
@@ -45,6 +46,16 @@ export class Runtime {
       this.waiting.push(f);
     }
     return ref;
+  }
+
+  /** All functions asked for so far, by name. */
+  all(): ReadonlyMap<string, FunctionRef> {
+    const named = new Map<string, FunctionRef>();
+    for (const [f, ref] of this.refs) {
+      assert(!named.has(f.name), `two runtime functions are called ${f.name}`);
+      named.set(f.name, ref);
+    }
+    return named;
   }
 
   /** Gives bodies to all functions asked for so far, and to those that they ask for. */

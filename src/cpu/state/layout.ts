@@ -121,12 +121,26 @@ const sharedFields = [
   ['randomState', 'i64', 1],
   // The leaf entry that the last table walk ended at, after its R and C update, and the log2 of its page size.
   ['walkEntry', 'i64', 1],
+  // Of compiled regions: how often they were entered, what they executed, and how they were left.
+  ['regionEntries', 'i64', 1],
+  ['regionInstructions', 'i64', 1],
+  ['regionExitsKnown', 'i64', 1],
+  ['regionExitsRegister', 'i64', 1],
+  ['regionExitsLeave', 'i64', 1],
+  ['regionExitsFault', 'i64', 1],
+  ['regionExitsInterrupt', 'i64', 1],
+  ['regionExitsHandler', 'i64', 1],
+  ['regionExitsBudget', 'i64', 1],
   ['walkShift', 'i32', 1],
   ['nextContext', 'i32', 1],
   ['nextDecodedPage', 'i32', 1],
   ['freeDecodedPage', 'i32', 1],
   ['decodedPageResets', 'i32', 1],
   ['translationFlushes', 'i32', 1],
+  // Arrivals by branches after which a word is reported to the host as hot; 0: none ever is.
+  ['hotThreshold', 'i32', 1],
+  // Decoded pages whose compiled regions were dropped because one of their words changed.
+  ['regionDrops', 'i32', 1],
 ] as const satisfies readonly (readonly [string, FieldType, number])[];
 
 export type SharedField = (typeof sharedFields)[number][0];

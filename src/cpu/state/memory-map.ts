@@ -59,8 +59,22 @@ export const DECODED_PAGES = 8192;
 export const DECODED_PAGE_STRIDE = 0x4000;
 export const DECODED_SLOT_BYTES = 8;
 export const DECODED_END = 1024 * DECODED_SLOT_BYTES;
-/** Behind the end slot: RAM offset in memory of the page, mode key, stores seen since it was entered. */
-export const decodedPageInfo = { source: DECODED_END + 8, mode: DECODED_END + 12, stores: DECODED_END + 16 } as const;
+/**
+ * Behind the end slot: RAM offset in memory of the page, mode key, stores seen since it was entered; whether compiled
+ * regions hold words of it, and how often such regions were dropped because a word changed. `covered` is a byte for
+ * each word, 1 if it is part of a region; `heat` a 16-bit count of arrivals by branches for each word.
+ */
+export const decodedPageInfo = {
+  source: DECODED_END + 8,
+  mode: DECODED_END + 12,
+  stores: DECODED_END + 16,
+  regions: DECODED_END + 20,
+  drops: DECODED_END + 24,
+  covered: DECODED_END + 0x40,
+  heat: DECODED_END + 0x440,
+} as const;
+export const DECODED_COVERED_BYTES = 1024;
+export const DECODED_HEAT_BYTES = 2048;
 export const DECODED_BASE = (PRESENCE_BASE + PRESENCE_BYTES + 0xffff) & ~0xffff;
 
 /** Guest real address 0. */

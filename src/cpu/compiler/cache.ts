@@ -1,0 +1,267 @@
+// Compiled regions of a CPU core: makes them for slots that have become hot, puts them into the slots of their entries,
+// and frees what stores, remapping or the cap have cut off.
+//
+// A region belongs to a decoded page. Its entries' slots hold the number of its function instead of a handler's, and
+// `covered` marks its words, so that a store to one of them clears all slots of the page (mmu/code-pages.ts). So a
+// region lives as long as one of its slots names it.
+
+import type { FunctionRef } from '../../wasm/ir.ts';
+import { ModuleBuilder } from '../../wasm/module.ts';
+import { FETCH_MODE_USUAL, runtimeExport } from '../interpreter/generate.ts';
+import type { RegionHost, RegionService } from '../interpreter/region-service.ts';
+import { DECODED_PAGE_STRIDE, decodedPageInfo } from '../state/memory-map.ts';
+import { discoverRegion, type RegionLimits } from './discover.ts';
+import { generateRegion, type InterpreterImports } from './generate.ts';
+import type { RegionGraph } from './region.ts';
+import { structureRegion } from './structure.ts';
+
+export interface RegionOptions {
+  /** Arrivals by branches that make an address hot; at least 1. */
+  readonly threshold: number;
+  /** Instructions of a region. */
+  readonly maxInstructions: number;
+  /** Bytes of WebAssembly code that are kept; above it everything is dropped. */
+  readonly maxBytes: number;
+  /** Whether regions count their entries, exits and instructions. */
+  readonly counts: boolean;
+  /** A page whose regions have been dropped more often than this for changes of its code is left to the interpreter. */
+  readonly patience: number;
+  /** Milliseconds now, for the report. */
+  readonly now?: () => number;
+}
+
+export const defaultRegionOptions: RegionOptions = {
+  threshold: 6000,
+  maxInstructions: 400,
+  maxBytes: 256 * 2 ** 20,
+  counts: true,
+  patience: 64,
+};
+
+/** What the compiler has done. */
+export interface RegionStatistics {
+  readonly regions: number;
+  readonly liveRegions: number;
+  readonly instructions: number;
+  readonly declined: number;
+  readonly bytes: number;
+  readonly milliseconds: number;
+  readonly flushes: number;
+}
+
+interface Region {
+  readonly number: number;
+  readonly page: number;
+  /** Memory offsets of the entries' slots. */
+  readonly slots: readonly number[];
+  readonly entries: readonly number[];
+  /** Distances of its instructions. */
+  readonly offsets: ReadonlySet<number>;
+  readonly bytes: number;
+  /** How often it was made anew with one more entry. */
+  readonly rebuilt: number;
+}
+
+/** How often a region takes in one more entry; afterwards the entry gets a region of its own. */
+const MAX_REBUILDS = 6;
+const MAX_ENTRIES = 32;
+const INLINE = { maxInlined: 40, maxInlineDepth: 2 };
+
+export class RegionCache implements RegionService {
+  private readonly host: RegionHost;
+  private readonly options: RegionOptions;
+  private readonly view: DataView;
+  private readonly limits: RegionLimits;
+  private readonly byPage = new Map<number, Region[]>();
+  private readonly freeNumbers: number[] = [];
+  private live = 0;
+  private liveBytes = 0;
+  private sweepAt = 256;
+  private made = 0;
+  private madeInstructions = 0;
+  private madeDeclined = 0;
+  private madeBytes = 0;
+  private spent = 0;
+  private flushes = 0;
+
+  constructor(host: RegionHost, options: RegionOptions) {
+    this.host = host;
+    this.options = options;
+    this.view = new DataView(host.memory.buffer);
+    this.limits = { maxInstructions: options.maxInstructions, ...INLINE, leaves: host.endsTurn };
+    host.setShared('hotThreshold', BigInt(options.threshold));
+  }
+
+  statistics(): RegionStatistics {
+    return {
+      regions: this.made,
+      liveRegions: this.live,
+      instructions: this.madeInstructions,
+      declined: this.madeDeclined,
+      bytes: this.madeBytes,
+      milliseconds: this.spent,
+      flushes: this.flushes,
+    };
+  }
+
+  hot(ip: number): void {
+    const page = ip & -DECODED_PAGE_STRIDE;
+    const offset = (ip - page) / 2;
+    const { view } = this;
+    if (offset >= 4096 || this.isEntry(page, ip)) return;
+    if (view.getUint32(page + decodedPageInfo.mode, true) !== FETCH_MODE_USUAL) return;
+    if (view.getUint32(page + decodedPageInfo.drops, true) > this.options.patience) return;
+    const begun = this.options.now?.() ?? 0;
+    this.compile(page, offset);
+    this.spent += (this.options.now?.() ?? 0) - begun;
+  }
+
+  private compile(page: number, offset: number): void {
+    const { view } = this;
+    const source = view.getUint32(page + decodedPageInfo.source, true);
+    const fetch = (at: number) => (at >= 0 && at < 4096 ? view.getUint32(source + at, true) : undefined);
+    const regions = (this.byPage.get(page) ?? []).filter((region) => this.isLive(region));
+    const known = regions.find(
+      (region) => region.offsets.has(offset) && region.rebuilt < MAX_REBUILDS && region.entries.length < MAX_ENTRIES,
+    );
+    // Entries that control does not come to any more stay with the old region.
+    const enough = Math.max(1, this.options.threshold >> 3);
+    const kept = known?.entries.filter((entry) => entry !== offset && this.heat(page, entry) >= enough) ?? [];
+    const graph = discoverRegion([offset, ...kept], fetch, this.limits);
+    this.install(page, graph, regions, known ? known.rebuilt + 1 : 0);
+  }
+
+  private heat(page: number, offset: number): number {
+    return this.view.getUint16(page + decodedPageInfo.heat + offset / 2, true);
+  }
+
+  private install(page: number, graph: RegionGraph, others: readonly Region[], rebuilt: number): void {
+    const { host, view } = this;
+    const module = new ModuleBuilder();
+    const values: Record<string, WebAssembly.ImportValue> = { memory: host.memory };
+    module.importMemory('env', 'memory', 1);
+    const imports = regionImports(module, host, values);
+    const entries = graph.entries.map((id) => graph.blocks[id].start);
+    const name = `region ${entries[0].toString(16)}`;
+    const { fn, declined } = generateRegion(
+      name,
+      graph,
+      structureRegion(graph),
+      host.semantics,
+      imports,
+      this.options.counts,
+    );
+    const ref = module.declare(name, ['i32', 'i32'], 'i32');
+    module.defineBuilt(ref, fn);
+    module.exportFunction('region', ref);
+    const bytes = module.encode();
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: values });
+    const number = this.takeNumber();
+    host.table.set(number, instance.exports.region);
+    const offsets = new Set<number>();
+    for (const { instructions } of graph.blocks) for (const at of instructions) offsets.add(at.offset);
+    for (const offset of offsets) {
+      view.setUint8(page + decodedPageInfo.covered + offset / 4, 1);
+      // From now on only arrivals from outside of the region count.
+      view.setUint16(page + decodedPageInfo.heat + offset / 2, 0, true);
+    }
+    view.setUint32(page + decodedPageInfo.regions, 1, true);
+    const slots = entries.map((entry) => page + entry * 2);
+    const source = view.getUint32(page + decodedPageInfo.source, true);
+    entries.forEach((entry, index) => {
+      view.setUint32(slots[index], number, true);
+      view.setUint32(slots[index] + 4, view.getUint32(source + entry, true), true);
+    });
+    const region: Region = { number, page, slots, entries, offsets, bytes: bytes.length, rebuilt };
+    const alive = others.filter((other) => this.isLive(other));
+    for (const other of this.byPage.get(page) ?? []) if (!alive.includes(other)) this.free(other);
+    this.byPage.set(page, [...alive, region]);
+    this.live++;
+    this.liveBytes += bytes.length;
+    this.made++;
+    this.madeInstructions += offsets.size;
+    this.madeDeclined += declined;
+    this.madeBytes += bytes.length;
+  }
+
+  private isEntry(page: number, slot: number): boolean {
+    const number = this.view.getUint32(slot, true);
+    return this.byPage.get(page)?.some((region) => region.number === number) ?? false;
+  }
+
+  private isLive(region: Region): boolean {
+    return region.slots.some((slot) => this.view.getUint32(slot, true) === region.number);
+  }
+
+  private takeNumber(): number {
+    if (this.live >= this.sweepAt) this.sweep();
+    if (this.liveBytes > this.options.maxBytes) this.flush();
+    const again = this.freeNumbers.pop();
+    return again ?? this.host.table.grow(1);
+  }
+
+  /** Frees the regions that nothing leads to any more. */
+  private sweep(): void {
+    for (const [page, regions] of this.byPage) {
+      const alive = regions.filter((region) => this.isLive(region));
+      for (const region of regions) if (!alive.includes(region)) this.free(region);
+      if (alive.length) this.byPage.set(page, alive);
+      else this.byPage.delete(page);
+    }
+    this.sweepAt = Math.max(256, this.live * 2);
+  }
+
+  /** Drops all regions: the code cache is full. */
+  private flush(): void {
+    const drop = this.host.exports.dropRegions as (page: number) => void;
+    for (const [page, regions] of this.byPage) {
+      if (regions.some((region) => this.isLive(region))) drop(page);
+      for (const region of regions) this.free(region);
+    }
+    this.byPage.clear();
+    this.flushes++;
+  }
+
+  private free(region: Region): void {
+    this.host.table.set(region.number, null);
+    this.freeNumbers.push(region.number);
+    this.live--;
+    this.liveBytes -= region.bytes;
+  }
+}
+
+/** Imports of a region module, each made when it is first asked for; their values go into `values`. */
+function regionImports(module: ModuleBuilder, host: RegionHost, values: Record<string, WebAssembly.ImportValue>): InterpreterImports {
+  const refs = new Map<string, FunctionRef>();
+  const { exports } = host;
+  const get = (
+    name: string,
+    value: () => unknown,
+    params: Parameters<ModuleBuilder['signature']>[0],
+    result: Parameters<ModuleBuilder['signature']>[1],
+  ): FunctionRef => {
+    let ref = refs.get(name);
+    if (!ref) {
+      ref = module.importFunction('env', name, params, result);
+      refs.set(name, ref);
+      values[name] = value() as WebAssembly.ImportValue;
+    }
+    return ref;
+  };
+  const controls = {
+    goTo: ['i64'],
+    arrive: ['i32'],
+    leave: ['i32'],
+    raise: ['i32', 'i32', 'i32', 'i32'],
+  } as const;
+  values.pageEa = exports.pageEa as WebAssembly.ImportValue;
+  return {
+    pageEa: module.importGlobal('env', 'pageEa', 'i64'),
+    control: (name) => get(name, () => exports[name], controls[name], 'i32'),
+    runtime: (f) => get(runtimeExport(f.name), () => exports[runtimeExport(f.name)], f.params, f.result),
+    handler: (word) => {
+      const number = host.handlerOf(word);
+      return get(`handler ${number}`, () => host.table.get(number), ['i32', 'i32'], 'i32');
+    },
+  };
+}

@@ -1,0 +1,347 @@
+// Finds the blocks of a region from its entries: follows branches as far as the code can be fetched and the limits allow,
+// and takes copies of small functions into the place of calls to them (then `blr` is a comparison of LR, not a way out).
+//
+// Pure: what it knows of the guest is what `fetch` says.
+
+import { assert } from '../../util/errors.ts';
+import { decode, fieldValue } from '../isa/decode.ts';
+import type { Instruction } from '../isa/table.ts';
+import { sprs } from '../state/spr.ts';
+import type { BranchCondition, Edge, GuestInstruction, RegionBlock, RegionGraph, Terminator } from './region.ts';
+import { successors } from './region.ts';
+
+export interface RegionLimits {
+  /** Instructions of the whole region, copies counted; at least 1. */
+  readonly maxInstructions: number;
+  /** Largest function that is copied to where it is called; 0: none is. */
+  readonly maxInlined: number;
+  /** How deep copies may stand in copies. */
+  readonly maxInlineDepth: number;
+  /** Words that end a region although they look ordinary: hints that end a turn. */
+  readonly leaves?: (word: number) => boolean;
+}
+
+/** The word at a distance from the region's base, unsigned; undefined where the region may not reach. */
+export type FetchWord = (offset: number) => number | undefined;
+
+/** Number of an SPR to whether writing it is no more than storing a value. */
+const plainSprs: ReadonlySet<number> = new Set(
+  sprs.filter(({ special }) => special === undefined || special === 'xer').map(({ number }) => number),
+);
+
+/** Whether the interpreter must execute `instruction` because what follows may be elsewhere or mean something else. */
+export function leavesRegion(instruction: Instruction, word: number): boolean {
+  const { op } = instruction;
+  if (op === 'isync') return false;
+  if (op === 'mtspr') return !plainSprs.has(operand(instruction, word, 'spr'));
+  return instruction.ends === 'block' || instruction.class === 'mmu' || instruction.class === 'mmu-slb';
+}
+
+function operand(instruction: Instruction, word: number, name: string): number {
+  const field = instruction.fields.get(name);
+  assert(field, `${instruction.op} has no field ${name}`);
+  return fieldValue(word, field);
+}
+
+/** A branch without knowledge of which blocks there are; addresses are distances. */
+type Branch =
+  | { readonly kind: 'jump'; readonly target: number }
+  | {
+      readonly kind: 'conditional';
+      readonly condition: BranchCondition;
+      readonly link: boolean;
+      readonly target: number;
+    }
+  | { readonly kind: 'call'; readonly target: number }
+  | { readonly kind: 'return'; readonly condition: BranchCondition | undefined }
+  | {
+      readonly kind: 'indirect';
+      readonly register: 'lr' | 'ctr' | 'tar';
+      readonly link: boolean;
+      readonly condition: BranchCondition | undefined;
+    }
+  | { readonly kind: 'leave' };
+
+/** What ends a block at this instruction; undefined for one that goes on behind itself. */
+function branchOf(at: GuestInstruction, limits: RegionLimits): Branch | undefined {
+  const { instruction, word, offset } = at;
+  if (!instruction) return { kind: 'leave' };
+  const { op } = instruction;
+  const field = (name: string) => operand(instruction, word, name);
+  if (op === 'b') {
+    if (field('aa')) return { kind: 'leave' };
+    const target = offset + field('li') * 4;
+    return { kind: field('lk') ? 'call' : 'jump', target };
+  }
+  if (op === 'bc') {
+    if (field('aa')) return { kind: 'leave' };
+    const target = offset + field('bd') * 4;
+    const condition = conditionOf(field('bo'), field('bi'));
+    if (condition) return { kind: 'conditional', condition, link: field('lk') === 1, target };
+    return { kind: field('lk') ? 'call' : 'jump', target };
+  }
+  if (op === 'bclr' || op === 'bcctr' || op === 'bctar') {
+    const link = field('lk') === 1;
+    const condition = conditionOf(field('bo'), field('bi'));
+    if (op === 'bclr' && !link) return { kind: 'return', condition };
+    return { kind: 'indirect', register: op === 'bclr' ? 'lr' : op === 'bcctr' ? 'ctr' : 'tar', link, condition };
+  }
+  return leavesRegion(instruction, word) || limits.leaves?.(word) ? { kind: 'leave' } : undefined;
+}
+
+/** BO of a branch that is always taken and leaves CTR alone needs no condition (ISA 3.0B I 2.4). */
+function conditionOf(bo: number, bi: number): BranchCondition | undefined {
+  return (bo & 0b10100) === 0b10100 ? undefined : { bo, bi };
+}
+
+/** The code of one function, or of a copy of it in another one. */
+interface Frame {
+  readonly instructions: Map<number, GuestInstruction>;
+  readonly branches: Map<number, Branch>;
+  readonly leaders: Set<number>;
+  /** Copies by the distance of the call. */
+  readonly callees: Map<number, Callee>;
+  readonly parent: Frame | undefined;
+  readonly start: number;
+  /** Instructions of this frame and of the copies in it. */
+  size: number;
+}
+
+interface Callee {
+  readonly frame: Frame;
+  readonly returnTo: number;
+}
+
+/**
+ * The region that is entered at `entries` (distances, multiples of 4, the first one fetchable). Entries that cannot be
+ * fetched or lie beyond the limits are left out.
+ */
+export function discoverRegion(entries: readonly number[], fetch: FetchWord, limits: RegionLimits): RegionGraph {
+  const frame = explore(entries, undefined, fetch, limits, limits.maxInstructions, 0);
+  assert(frame, 'only a copy is given up');
+  assert(frame.instructions.has(entries[0]), 'the first entry can be fetched and is within the limits');
+  return buildGraph(frame, [...new Set(entries)]);
+}
+
+/** Code reachable from `starts`; undefined if it is a copy that turned out larger than `budget`. */
+function explore(
+  starts: readonly number[],
+  parent: Frame | undefined,
+  fetch: FetchWord,
+  limits: RegionLimits,
+  budget: number,
+  depth: number,
+): Frame | undefined {
+  const frame: Frame = {
+    instructions: new Map(),
+    branches: new Map(),
+    leaders: new Set(),
+    callees: new Map(),
+    parent,
+    start: starts[0],
+    size: 0,
+  };
+  const waiting = [...starts];
+  for (let next = 0; next < waiting.length; next++) {
+    let offset = waiting[next];
+    frame.leaders.add(offset);
+    while (!frame.instructions.has(offset)) {
+      const word = fetch(offset);
+      if (word === undefined) break;
+      if (frame.size >= budget) {
+        if (parent) return undefined;
+        break;
+      }
+      const at = { offset, word, instruction: decode(word) };
+      frame.instructions.set(offset, at);
+      frame.size++;
+      const branch = branchOf(at, limits);
+      if (branch) {
+        frame.branches.set(offset, branch);
+        waiting.push(...followed(frame, branch, offset, fetch, limits, budget, depth));
+        break;
+      }
+      offset += 4;
+    }
+  }
+  return frame;
+}
+
+/** Addresses of the frame that `branch` at `offset` may go to; takes in a copy of a called function where that pays. */
+function followed(
+  frame: Frame,
+  branch: Branch,
+  offset: number,
+  fetch: FetchWord,
+  limits: RegionLimits,
+  budget: number,
+  depth: number,
+): number[] {
+  const behind = offset + 4;
+  switch (branch.kind) {
+    case 'jump':
+      return [branch.target];
+    case 'conditional':
+      return [behind, branch.target];
+    case 'return':
+    case 'indirect':
+      return branch.condition ? [behind] : [];
+    case 'leave':
+      return [];
+    case 'call': {
+      // `bcl 20,31,$+4` reads the program counter; a call of the region's own start is a loop.
+      if (branch.target === behind || (branch.target === frame.start && !frame.parent)) return [branch.target];
+      const room = Math.min(limits.maxInlined, budget - frame.size);
+      if (room <= 0 || depth >= limits.maxInlineDepth || isRecursive(frame, branch.target)) return [];
+      if (fetch(branch.target) === undefined) return [];
+      const callee = explore([branch.target], frame, fetch, limits, room, depth + 1);
+      if (!callee || !canReturn(callee)) return [];
+      frame.callees.set(offset, { frame: callee, returnTo: behind });
+      frame.size += callee.size;
+      return [behind];
+    }
+  }
+}
+
+function isRecursive(frame: Frame, target: number): boolean {
+  for (let at: Frame | undefined = frame; at; at = at.parent) if (at.start === target) return true;
+  return false;
+}
+
+function canReturn(frame: Frame): boolean {
+  for (const branch of frame.branches.values()) if (branch.kind === 'return') return true;
+  return false;
+}
+
+interface Builder {
+  readonly blocks: RegionBlock[];
+  /** Block numbers by frame and distance. */
+  readonly numbers: Map<Frame, Map<number, number>>;
+  count: number;
+}
+
+function buildGraph(frame: Frame, entries: readonly number[]): RegionGraph {
+  const builder: Builder = { blocks: [], numbers: new Map(), count: 0 };
+  numberBlocks(frame, builder);
+  fillBlocks(frame, undefined, builder);
+  const numbers = builder.numbers.get(frame);
+  const numbered = entries.map((entry) => numbers?.get(entry)).filter((id) => id !== undefined);
+  return dropUnreachable({ blocks: builder.blocks, entries: numbered });
+}
+
+function numberBlocks(frame: Frame, builder: Builder): void {
+  const numbers = new Map<number, number>();
+  builder.numbers.set(frame, numbers);
+  for (const leader of frame.leaders) if (frame.instructions.has(leader)) numbers.set(leader, builder.count++);
+  for (const { frame: callee } of frame.callees.values()) numberBlocks(callee, builder);
+}
+
+/** `returnEdge` is where the function of a copy returns to. */
+function fillBlocks(frame: Frame, returnEdge: Edge | undefined, builder: Builder): void {
+  const numbers = builder.numbers.get(frame)!;
+  const edge = (offset: number): Edge => {
+    const block = numbers.get(offset);
+    return block === undefined ? { kind: 'exit', offset } : { kind: 'block', block };
+  };
+  for (const [start, id] of numbers) {
+    const instructions: GuestInstruction[] = [];
+    let branch: Branch | undefined;
+    let offset = start;
+    for (;;) {
+      instructions.push(frame.instructions.get(offset)!);
+      branch = frame.branches.get(offset);
+      offset += 4;
+      if (branch || numbers.has(offset) || !frame.instructions.has(offset)) break;
+    }
+    const terminator = branch
+      ? terminatorOf(branch, offset, edge, frame.callees.get(offset - 4), returnEdge, builder)
+      : ({ kind: 'fallthrough', next: edge(offset) } as const);
+    builder.blocks[id] = { id, start, instructions, terminator };
+  }
+  for (const { frame: callee, returnTo } of frame.callees.values()) fillBlocks(callee, edge(returnTo), builder);
+}
+
+/** `behind` is the distance of the instruction behind the branch. */
+function terminatorOf(
+  branch: Branch,
+  behind: number,
+  edge: (offset: number) => Edge,
+  callee: Callee | undefined,
+  returnEdge: Edge | undefined,
+  builder: Builder,
+): Terminator {
+  switch (branch.kind) {
+    case 'jump':
+      return { kind: 'jump', target: edge(branch.target) };
+    case 'conditional': {
+      const { condition, link, target } = branch;
+      return { kind: 'conditional', condition, link, taken: edge(target), notTaken: edge(behind) };
+    }
+    case 'call': {
+      const inner = callee && builder.numbers.get(callee.frame)?.get(branch.target);
+      const target: Edge = inner === undefined ? edge(branch.target) : { kind: 'block', block: inner };
+      return { kind: 'call', target, returnTo: edge(behind) };
+    }
+    case 'return': {
+      const returns = returnEdge?.kind === 'block' ? [returnEdge] : [];
+      return { kind: 'return', condition: branch.condition, returns, notTaken: branch.condition && edge(behind) };
+    }
+    case 'indirect': {
+      const { register, link, condition } = branch;
+      return { kind: 'indirect', register, link, condition, notTaken: condition && edge(behind) };
+    }
+    case 'leave':
+      return { kind: 'leave', next: edge(behind) };
+  }
+}
+
+/** Blocks that no entry reaches (what a function that is called outside happens to share) are taken out. */
+function dropUnreachable({ blocks, entries }: RegionGraph): RegionGraph {
+  const order: number[] = [];
+  const renumbered = new Map<number, number>();
+  const visit = (id: number) => {
+    if (renumbered.has(id)) return;
+    renumbered.set(id, order.length);
+    order.push(id);
+  };
+  for (const entry of entries) visit(entry);
+  for (let next = 0; next < order.length; next++) {
+    for (const way of successors(blocks[order[next]].terminator)) if (way.kind === 'block') visit(way.block);
+  }
+  const moved = (way: Edge): Edge => {
+    if (way.kind === 'exit') return way;
+    const block = renumbered.get(way.block);
+    return block === undefined ? { kind: 'exit', offset: blocks[way.block].start } : { kind: 'block', block };
+  };
+  return {
+    blocks: order.map((old, id) => ({ ...blocks[old], id, terminator: mapEdges(blocks[old].terminator, moved) })),
+    entries: entries
+      .map((entry) => moved({ kind: 'block', block: entry }))
+      .map((way) => {
+        assert(way.kind === 'block', 'an entry reaches itself');
+        return way.block;
+      }),
+  };
+}
+
+function mapEdges(terminator: Terminator, moved: (way: Edge) => Edge): Terminator {
+  switch (terminator.kind) {
+    case 'fallthrough':
+    case 'leave':
+      return { ...terminator, next: moved(terminator.next) };
+    case 'jump':
+      return { ...terminator, target: moved(terminator.target) };
+    case 'conditional':
+      return { ...terminator, taken: moved(terminator.taken), notTaken: moved(terminator.notTaken) };
+    case 'call':
+      return { ...terminator, target: moved(terminator.target), returnTo: moved(terminator.returnTo) };
+    case 'return':
+      return {
+        ...terminator,
+        returns: terminator.returns.map(moved),
+        notTaken: terminator.notTaken && moved(terminator.notTaken),
+      };
+    case 'indirect':
+      return { ...terminator, notTaken: terminator.notTaken && moved(terminator.notTaken) };
+  }
+}

@@ -1,0 +1,668 @@
+// The emitter of the region compiler: operand fields are constants, registers are WebAssembly locals that are written
+// back where a region is left.
+//
+// What an instruction cannot do here it declines (`Declined`): the region then calls the interpreter's handler for it.
+
+import { hostAddressSlow, loadSlow, probeStore, storeSlow } from '../../mmu/access.ts';
+import { ACCESS } from '../../mmu/radix.ts';
+import { contextFor, dataEntryOffset } from '../../mmu/tlb.ts';
+import { assert } from '../../util/errors.ts';
+import {
+  type FunctionBuilder,
+  type FunctionRef,
+  I32,
+  I64,
+  type Label,
+  type Statement,
+  type V128,
+  type Value,
+  Variable,
+} from '../../wasm/ir.ts';
+import type { ValueType } from '../../wasm/opcodes.ts';
+import { checkAccess } from '../interpreter/access-checks.ts';
+import { fieldValue } from '../isa/decode.ts';
+import type { Field, Instruction } from '../isa/table.ts';
+import type { Access, Emitter, StaticField } from '../semantics/emitter.ts';
+import { get32, get64, type RuntimeFunction, set32, set64 } from '../semantics/runtime.ts';
+import { type StateField, stateLayout, stateOffset } from '../state/layout.ts';
+import { dataTlbEntry, decodedPageInfo, STATE_BASE } from '../state/memory-map.ts';
+import { MSR, PROGRAM, VECTOR } from '../state/msr.ts';
+import { type Cell, CellSet, cellOf, fprCell, vrCell } from './cells.ts';
+
+/** Thrown by an emitter method that the region compiler does without. */
+export class Declined extends Error {}
+
+/** What a region's code reaches outside of itself. */
+export interface RegionImports {
+  runtime(f: RuntimeFunction): FunctionRef;
+}
+
+/** How the common way out of a region goes on. */
+export const WAY_OUT = {
+  /** At the slot. */
+  go: 0,
+  /** The instruction in the slot has set `fault`. */
+  fault: 1,
+  /** The instruction in the slot takes the interrupt in `vector` with the SRR1 bits in `cause`. */
+  raise: 2,
+} as const;
+
+const loadOps = { 1: 'i64.load8_u', 2: 'i64.load16_u', 4: 'i64.load32_u', 8: 'i64.load' } as const;
+const storeOps = { 1: 'i64.store8', 2: 'i64.store16', 4: 'i64.store32', 8: 'i64.store' } as const;
+
+/** Stores after which nothing else is done: if they changed the region's own code they can leave at once. */
+const storesLast: ReadonlySet<string> = new Set([
+  'stb',
+  'sth',
+  'stw',
+  'std',
+  'stbx',
+  'sthx',
+  'stwx',
+  'stdx',
+  'stfd',
+  'stfs',
+  'stfdx',
+  'stfsx',
+  'sthbrx',
+  'stwbrx',
+  'stdbrx',
+]);
+
+/** What a region knows about its translations while it runs: changed only by what leaves it or is declined. */
+const environment = ['dataTlb', 'contextKernel', 'contextRead', 'contextWrite'] as const;
+type EnvironmentField = (typeof environment)[number];
+
+/** Which cells a place in the code may find changed: those of its block, and those that come in unless `fresh`. */
+export interface DirtyState {
+  readonly block: number;
+  /** Everything was written back in this block before. */
+  readonly fresh: boolean;
+  readonly written: CellSet;
+}
+
+export class RegionEmitter implements Emitter {
+  readonly fn: FunctionBuilder;
+  /** Memory offset of the decoded page. */
+  readonly page: I32;
+  readonly pageEa: I64;
+  /** Instructions left, the current block's subtracted. */
+  readonly budget: Variable<'i32'>;
+  /** For the common way out: a `WAY_OUT`, a slot's distance in the decoded page, vector and cause. */
+  readonly wayOut: Variable<'i32'>;
+  readonly outSlot: Variable<'i32'>;
+  readonly vector: Variable<'i32'>;
+  readonly cause: Variable<'i32'>;
+  readonly used = new CellSet();
+  readonly everWritten = new CellSet();
+  /** Set by the generator: what a jump of the current instruction does. */
+  onJump: (target: I64) => void = () => assert(false, 'only a last instruction jumps');
+  onRelativeJump: () => void = () => assert(false, 'only a last instruction jumps');
+  /** Where the common way out is. */
+  out: Label | undefined;
+
+  /** Where variables get their first value. */
+  private readonly start: Statement[];
+  private readonly imports: RegionImports;
+  private readonly variables: (Variable<ValueType> | undefined)[] = [];
+  private readonly environmentVariables: Record<EnvironmentField, Variable<'i32'> | Variable<'i64'>>;
+  private readonly environmentValues: Partial<Record<EnvironmentField, Value>> = {};
+  private values: (Value | undefined)[] = [];
+  private stale: Variable<'i32'> | undefined;
+  private mayBeStale = false;
+  private base = 0;
+  private instruction!: Instruction;
+  private word = 0;
+  private offset = 0;
+  /** Instructions of the block behind this one. */
+  private behind = 0;
+  private checkedProblem = false;
+  private readonly checkedFacilities = new Set<string>();
+  private state: { block: number; fresh: boolean; written: CellSet } = {
+    block: -1,
+    fresh: true,
+    written: new CellSet(),
+  };
+
+  constructor(fn: FunctionBuilder, imports: RegionImports, page: I32, pageEa: I64) {
+    this.fn = fn;
+    this.imports = imports;
+    this.page = page;
+    this.pageEa = pageEa;
+    this.start = fn.later();
+    this.budget = fn.variable('i32');
+    this.wayOut = fn.variable('i32');
+    this.outSlot = fn.variable('i32');
+    this.vector = fn.variable('i32');
+    this.cause = fn.variable('i32');
+    this.environmentVariables = {
+      dataTlb: fn.variable('i32'),
+      contextKernel: fn.variable('i64'),
+      contextRead: fn.variable('i64'),
+      contextWrite: fn.variable('i64'),
+    };
+  }
+
+  // --- For the generator ---
+
+  /** Reads what the region keeps of the translation context. */
+  loadEnvironment(): void {
+    const { fn } = this;
+    (this.environmentVariables.dataTlb as Variable<'i32'>).set(get32(fn, 'dataTlb'));
+    for (const name of ['contextKernel', 'contextRead', 'contextWrite'] as const) {
+      (this.environmentVariables[name] as Variable<'i64'>).set(get64(fn, name));
+    }
+    for (const name of environment) this.environmentValues[name] = undefined;
+  }
+
+  /** Starts a block; what is known about values ends. */
+  beginBlock(block: number): void {
+    this.forget();
+    this.state = { block, fresh: false, written: new CellSet() };
+  }
+
+  /** Forgets what values registers have: control comes here from several places. */
+  forget(): void {
+    this.values = [];
+    for (const name of environment) this.environmentValues[name] = undefined;
+    this.base = this.fn.nesting;
+    this.checkedProblem = false;
+    this.checkedFacilities.clear();
+  }
+
+  /** All registers are in memory and have been read again: after a declined instruction. */
+  refreshed(): void {
+    this.forget();
+    this.state = { block: this.state.block, fresh: true, written: new CellSet() };
+  }
+
+  dirty(): DirtyState {
+    return { ...this.state, written: this.state.written.copy() };
+  }
+  resume(state: DirtyState): void {
+    this.mayBeStale = false;
+    this.state = { ...state, written: state.written.copy() };
+  }
+
+  /** Emits the instruction at `offset`; `behind` more of its block follow. */
+  emit(instruction: Instruction, word: number, offset: number, behind: number, meaning: (s: Emitter) => void): void {
+    this.instruction = instruction;
+    this.word = word;
+    this.offset = offset;
+    this.behind = behind;
+    this.mayBeStale = false;
+    this.check();
+    meaning(this);
+    if (this.mayBeStale) {
+      const { stale } = this;
+      assert(stale, 'made with the first use');
+      this.fn.if(stale.get(), () => this.leave(WAY_OUT.go, offset + 4));
+    }
+  }
+
+  private check(): void {
+    const { instruction } = this;
+    const { priv, needs } = instruction;
+    const problemKnown = !priv || (priv !== 'h' && priv !== 'uv' && this.checkedProblem);
+    const key = needs === undefined ? '' : `${needs}:${needs.includes('|') ? this.upper() : ''}`;
+    const facilityKnown = !needs || this.checkedFacilities.has(key);
+    if (problemKnown && facilityKnown) return;
+    checkAccess(this, instruction);
+    if (priv) this.checkedProblem = true;
+    if (needs) this.checkedFacilities.add(key);
+  }
+  private upper(): number {
+    const name = ['xt', 'xs'].find((candidate) => this.instruction.fields.has(candidate));
+    assert(name, `${this.instruction.op} has a VSX register`);
+    return fieldValue(this.word, this.fieldOf(name)) >> 5;
+  }
+
+  /** Leaves by the common way, with the registers as they are now; `offset` is that of the instruction meant. */
+  leave(way: number, offset: number): void {
+    const { fn, out } = this;
+    assert(out, 'the generator gives the way out');
+    this.wayOut.set(fn.i32(way));
+    this.outSlot.set(fn.i32(offset * 2));
+    if (this.behind !== 0) this.budget.set(this.exactBudget());
+    fn.br(out);
+  }
+
+  /** What `budget` in memory is to say after the current instruction. */
+  exactBudget(): I32 {
+    return this.budget.get().add(this.behind);
+  }
+  /** Distance of the current instruction. */
+  get position(): number {
+    return this.offset;
+  }
+  setPosition(offset: number, behind: number): void {
+    this.offset = offset;
+    this.behind = behind;
+  }
+
+  /** Stores cells to the register block, and the other way round. */
+  writeBack(set: Iterable<Cell>): void {
+    for (const cell of set) {
+      this.fn.store(`${cell.type}.store`, cell.address, this.variable(cell).peek());
+    }
+  }
+  readIn(set: Iterable<Cell>): void {
+    for (const cell of set) {
+      const value = this.fn.load(cell.type, `${cell.type}.load`, cell.address);
+      (this.variable(cell) as Variable<'i64'>).set(value as I64);
+    }
+  }
+
+  private variable(cell: Cell): Variable<ValueType> {
+    let variable = this.variables[cell.id];
+    if (!variable) {
+      variable = new Variable(this.fn, cell.type);
+      this.variables[cell.id] = variable;
+    }
+    return variable;
+  }
+
+  private read(cell: Cell): Value {
+    const known = this.values[cell.id];
+    if (known) return known;
+    this.used.add(cell.id);
+    const value = this.variable(cell).get();
+    if (this.fn.nesting === this.base) this.values[cell.id] = value;
+    return value;
+  }
+  private write(cell: Cell, value: Value): void {
+    assert(value.type === cell.type, 'a register keeps its type');
+    this.used.add(cell.id);
+    this.everWritten.add(cell.id);
+    this.state.written.add(cell.id);
+    (this.variable(cell) as Variable<'i64'>).set(value as I64);
+    this.values[cell.id] = this.fn.nesting === this.base ? value : undefined;
+  }
+
+  private environmentValue(name: EnvironmentField): Value {
+    const known = this.environmentValues[name];
+    if (known) return known;
+    const value = this.environmentVariables[name].get();
+    if (this.fn.nesting === this.base) this.environmentValues[name] = value;
+    return value;
+  }
+
+  // --- Emitter ---
+
+  flag(name: StaticField): boolean {
+    const field = this.instruction.fields.get(name);
+    return field !== undefined && fieldValue(this.word, field) !== 0;
+  }
+  private fieldOf(name: string): Field {
+    const field = this.instruction.fields.get(name);
+    assert(field, `${this.instruction.op} has no field ${name}`);
+    return field;
+  }
+  private number(name: string): number {
+    return fieldValue(this.word, this.fieldOf(name));
+  }
+  field(name: string): I32 {
+    return this.fn.i32(this.number(name));
+  }
+  field64(name: string): I64 {
+    return this.fn.i64(this.number(name));
+  }
+
+  private at(index: I32): number {
+    const { known } = index;
+    if (known === undefined) throw new Declined('a register number that is computed');
+    return known;
+  }
+  private gprCell(n: number): Cell {
+    return cellOf('gpr', n)!;
+  }
+  gpr(field: string): I64 {
+    return this.read(this.gprCell(this.number(field))) as I64;
+  }
+  gprOr0(field: string): I64 {
+    return this.number(field) === 0 ? this.fn.i64(0n) : this.gpr(field);
+  }
+  setGpr(field: string, value: I64): void {
+    this.write(this.gprCell(this.number(field)), value);
+  }
+  gprAt(index: I32): I64 {
+    return this.read(this.gprCell(this.at(index))) as I64;
+  }
+  setGprAt(index: I32, value: I64): void {
+    this.write(this.gprCell(this.at(index)), value);
+  }
+
+  private lowHalf(n: number): number {
+    return STATE_BASE + stateOffset('vsr', n);
+  }
+  fpr(field: string): I64 {
+    return this.read(fprCell(this.number(field))) as I64;
+  }
+  setFpr(field: string, bits: I64): void {
+    this.setFprNumber(this.number(field), bits);
+  }
+  private setFprNumber(n: number, bits: I64): void {
+    this.write(fprCell(n), bits);
+    this.fn.store64(this.lowHalf(n), 0n);
+  }
+  fprAt(index: I32): I64 {
+    return this.read(fprCell(this.at(index))) as I64;
+  }
+  setFprAt(index: I32, bits: I64): void {
+    this.setFprNumber(this.at(index), bits);
+  }
+  vr(field: string): V128 {
+    return this.read(vrCell(this.number(field))) as V128;
+  }
+  setVr(field: string, value: V128): void {
+    this.write(vrCell(this.number(field)), value);
+  }
+  vsr(field: string): V128 {
+    const n = this.number(field);
+    if (n >= 32) return this.read(vrCell(n - 32)) as V128;
+    return this.fn.v128From64(this.read(fprCell(n)) as I64, this.fn.load64(this.lowHalf(n)));
+  }
+  setVsr(field: string, value: V128): void {
+    const n = this.number(field);
+    if (n >= 32) {
+      this.write(vrCell(n - 32), value);
+      return;
+    }
+    this.write(fprCell(n), value.extract64(1));
+    this.fn.store64(this.lowHalf(n), value.extract64(0));
+  }
+  vsrDoubleword(field: string, index: 0 | 1): I64 {
+    const n = this.number(field);
+    if (n >= 32) return (this.read(vrCell(n - 32)) as V128).extract64(1 - index);
+    return index === 0 ? (this.read(fprCell(n)) as I64) : this.fn.load64(this.lowHalf(n));
+  }
+
+  private crCell(index: I32 | number): Cell {
+    return cellOf('cr', typeof index === 'number' ? index : this.at(index))!;
+  }
+  crField(index: I32 | number): I32 {
+    return this.read(this.crCell(index)) as I32;
+  }
+  setCrField(index: I32 | number, value: I32): void {
+    this.write(this.crCell(index), value);
+  }
+  crBit(index: I32): I32 {
+    const bit = this.at(index);
+    const value = this.crField(bit >> 2);
+    return comparedBit(value, bit & 3) ?? value.shrU(3 - (bit & 3)).and(1);
+  }
+  setCrBit(index: I32, value: I32): void {
+    const bit = this.at(index);
+    const place = 3 - (bit & 3);
+    const others = this.crField(bit >> 2).and(~(1 << place));
+    this.setCrField(bit >> 2, others.or(value.shl(place)));
+  }
+  record(value: I64): void {
+    if (!this.flag('rc') && !this.instruction.op.endsWith('.')) return;
+    const { fn } = this;
+    const order = fn.i32(8).selectIf(value.ltS(0n), fn.i32(4).selectIf(value.ne(0n), 2));
+    this.setCrField(0, order.or(this.state32('so')));
+  }
+
+  state32(name: StateField, index = 0): I32 {
+    assert(stateLayout[name].type === 'i32', `${name} is 32-bit`);
+    const cell = cellOf(name, index);
+    return cell ? (this.read(cell) as I32) : get32(this.fn, name, index);
+  }
+  setState32(name: StateField, value: I32, index = 0): void {
+    assert(stateLayout[name].type === 'i32', `${name} is 32-bit`);
+    const cell = cellOf(name, index);
+    if (cell) this.write(cell, value);
+    else set32(this.fn, name, value, index);
+  }
+  state64(name: StateField, index = 0): I64 {
+    assert(stateLayout[name].type === 'i64', `${name} is 64-bit`);
+    const cell = cellOf(name, index);
+    return cell ? (this.read(cell) as I64) : get64(this.fn, name, index);
+  }
+  setState64(name: StateField, value: I64, index = 0): void {
+    assert(stateLayout[name].type === 'i64', `${name} is 64-bit`);
+    const cell = cellOf(name, index);
+    if (cell) this.write(cell, value);
+    else set64(this.fn, name, value, index);
+  }
+
+  cia(): I64 {
+    return this.pageEa.add(BigInt(this.offset));
+  }
+  nia(): I64 {
+    return this.pageEa.add(BigInt(this.offset + 4));
+  }
+
+  // Regions are only made of pages that are executed in the usual mode.
+  wide(): I32 {
+    return this.fn.i32(1);
+  }
+  ea(value: I64): I64 {
+    return value;
+  }
+  littleEndian(): I32 {
+    return this.fn.i32(1);
+  }
+
+  private probe(ea: I64, bytes: number, access: Access): { hit: I32; address: I32 } {
+    const { fn } = this;
+    const entry = dataEntryOffset(ea).add(this.environmentValue('dataTlb') as I32);
+    const context = contextFor(
+      ea,
+      this.environmentValue('contextKernel') as I64,
+      this.environmentValue(access === 'load' ? 'contextRead' : 'contextWrite') as I64,
+    );
+    // The page of the last byte: an access that crosses into the next page misses.
+    const wanted = ea
+      .add(bytes - 1)
+      .and(-4096n)
+      .or(context);
+    const tag = fn.load64(entry, access === 'load' ? dataTlbEntry.readTag : dataTlbEntry.writeTag);
+    return { hit: tag.eq(wanted), address: ea.wrap().add(fn.load32(entry, dataTlbEntry.addend)) };
+  }
+
+  private leaveOnFault(): void {
+    this.fn.if(get32(this.fn, 'fault'), () => this.leave(WAY_OUT.fault, this.offset));
+  }
+
+  /** After a store on the slow path: it may have changed this region's own code. */
+  private leaveWhenStale(): void {
+    const { fn } = this;
+    const gone = fn.load('i32', 'i32.load8_u', this.page, decodedPageInfo.covered + this.offset / 4).eqz();
+    if (storesLast.has(this.instruction.op)) {
+      fn.if(gone, () => this.leave(WAY_OUT.go, this.offset + 4));
+      return;
+    }
+    if (!this.stale) {
+      const stale = fn.variable('i32');
+      fn.fillPlace(this.start, () => stale.set(fn.i32(0)));
+      this.stale = stale;
+    }
+    this.stale.set(gone);
+    this.mayBeStale = true;
+  }
+
+  load(ea: I64, bytes: 1 | 2 | 4 | 8): I64 {
+    const { fn } = this;
+    const { hit, address: host } = this.probe(ea, bytes, 'load');
+    return fn.choose(
+      hit,
+      () => fn.load('i64', loadOps[bytes], host),
+      () => {
+        const slow = fn.call('i64', this.runtime(loadSlow), [ea, fn.i32(bytes)]);
+        this.leaveOnFault();
+        return slow;
+      },
+    );
+  }
+
+  store(ea: I64, bytes: 1 | 2 | 4 | 8, value: I64): void {
+    const { fn } = this;
+    const { hit, address: host } = this.probe(ea, bytes, 'store');
+    fn.if(
+      hit,
+      () => fn.store(storeOps[bytes], host, value),
+      () => {
+        fn.callVoid(this.runtime(storeSlow), [ea, fn.i32(bytes), value, this.page]);
+        this.leaveOnFault();
+        this.leaveWhenStale();
+      },
+    );
+  }
+
+  loadVector(ea: I64): V128 {
+    const { fn } = this;
+    const { hit, address: host } = this.probe(ea, 16, 'load');
+    return fn.choose(
+      hit,
+      () => fn.loadV128(host),
+      () => {
+        const low = fn.call('i64', this.runtime(loadSlow), [ea, fn.i32(8)]);
+        this.leaveOnFault();
+        const high = fn.call('i64', this.runtime(loadSlow), [ea.add(8), fn.i32(8)]);
+        this.leaveOnFault();
+        return fn.v128From64(high, low);
+      },
+    );
+  }
+
+  storeVector(ea: I64, value: V128): void {
+    const { fn } = this;
+    const { hit, address: host } = this.probe(ea, 16, 'store');
+    fn.if(
+      hit,
+      () => fn.storeV128(host, value),
+      () => {
+        fn.callVoid(this.runtime(probeStore), [ea, fn.i32(16)]);
+        this.leaveOnFault();
+        fn.callVoid(this.runtime(storeSlow), [ea, fn.i32(8), value.extract64(0), this.page]);
+        this.leaveOnFault();
+        fn.callVoid(this.runtime(storeSlow), [ea.add(8), fn.i32(8), value.extract64(1), this.page]);
+        this.leaveOnFault();
+        this.leaveWhenStale();
+      },
+    );
+  }
+
+  hostAddress(ea: I64, bytes: number, access: Access): I32 {
+    const { fn } = this;
+    const { hit, address: host } = this.probe(ea, bytes, access);
+    const aligned = ea
+      .wrap()
+      .and(bytes - 1)
+      .eqz();
+    return fn.choose(
+      hit.and(aligned),
+      () => host,
+      () => {
+        const slow = fn.call('i32', this.runtime(hostAddressSlow), [
+          ea,
+          fn.i32(bytes),
+          fn.i32(access === 'load' ? ACCESS.load : ACCESS.store),
+          this.page,
+        ]);
+        this.leaveOnFault();
+        if (access === 'store') this.leaveWhenStale();
+        return slow;
+      },
+    );
+  }
+
+  jump(target: I64): void {
+    this.onJump(target.and(-4n));
+  }
+  jumpRelative(): void {
+    this.onRelativeJump();
+  }
+
+  interrupt(vector: number, srr1 = 0): void {
+    this.vector.set(this.fn.i32(vector));
+    this.cause.set(this.fn.i32(srr1));
+    this.leave(WAY_OUT.raise, this.offset);
+  }
+  programInterrupt(cause: number): void {
+    this.interrupt(VECTOR.program, cause);
+  }
+  alignmentInterrupt(ea: I64): void {
+    set64(this.fn, 'dar', ea);
+    this.interrupt(VECTOR.alignment);
+  }
+  facilityUnavailable(facility: number): void {
+    const { fn } = this;
+    const rest = get64(fn, 'fscr').and((1n << 56n) - 1n);
+    set64(fn, 'fscr', rest.or(BigInt(facility) << 56n));
+    this.interrupt(VECTOR.facilityUnavailable);
+  }
+  takeFpEnabled(): void {
+    const { fn } = this;
+    const enabled = get64(fn, 'fpscr')
+      .and(1n << 30n)
+      .ne(0n);
+    const mode = get64(fn, 'msr')
+      .and(MSR.FE0 | MSR.FE1)
+      .ne(0n);
+    fn.if(enabled.and(mode), () => this.programInterrupt(PROGRAM.fpEnabled));
+  }
+  problemState(): I32 {
+    return get64(this.fn, 'msr').and(MSR.PR).ne(0n);
+  }
+  timebase(): I64 {
+    return get64(this.fn, 'tbEnd').sub(this.exactBudget().extendS());
+  }
+  runtime(f: RuntimeFunction): FunctionRef {
+    return this.imports.runtime(f);
+  }
+
+  interruptAfter(): never {
+    throw new Declined('an interrupt behind the instruction');
+  }
+  setMsr(): never {
+    throw new Declined('a change of MSR');
+  }
+  contextChanged(): never {
+    throw new Declined('a change of context');
+  }
+  invalidateAll(): never {
+    throw new Declined('invalidation');
+  }
+  invalidatePid(): never {
+    throw new Declined('invalidation');
+  }
+  invalidateRange(): never {
+    throw new Declined('invalidation');
+  }
+  hostCall(): never {
+    throw new Declined('work for the host');
+  }
+  exit(): never {
+    throw new Declined('an exit');
+  }
+}
+
+const LESS = 0;
+const GREATER = 1;
+const EQUAL = 2;
+
+/**
+ * Bit LT, GT or EQ of a CR field whose value is visibly a comparison, as that comparison; undefined where it is not. The
+ * form is the one that comparisons and record forms make: (less ? 8 : greater ? 4 : 2) | SO.
+ */
+function comparedBit(field: I32, bit: number): I32 | undefined {
+  const order = field.op === 'i32.or' ? field.args[0] : field;
+  if (order?.op !== 'select' || bit > EQUAL) return undefined;
+  const [eight, rest, less] = order.args;
+  if (eight.imm !== 8 || rest?.op !== 'select') return undefined;
+  const [four, two, greater] = rest.args;
+  if (four.imm !== 4 || two.imm !== 2 || !(less instanceof I32) || !(greater instanceof I32)) return undefined;
+  if (bit === LESS) return less;
+  const [a, b] = less.args;
+  if (!(a instanceof I64) || !(b instanceof I64) || greater.args[0] !== a) return undefined;
+  const sameOperands = greater.args[1] === b;
+  const unsigned = less.op === 'i64.lt_u' && greater.op === 'i64.gt_u' && sameOperands;
+  const signed = less.op === 'i64.lt_s' && greater.op === 'i64.gt_s' && sameOperands;
+  const withZero = less.op === 'i64.lt_s' && greater.op === 'i64.ne' && b.known === 0n;
+  if (!unsigned && !signed && !withZero) return undefined;
+  if (bit === GREATER) return withZero ? a.gtS(0n) : greater;
+  return withZero ? a.eqz() : a.eq(b);
+}

@@ -1,0 +1,454 @@
+// From a structured region to a WebAssembly function of the interpreter's handler type, (ip, word) -> ip: it stands in the
+// decoded slots of the region's entries and executes as much as it can.
+//
+//   local budget := instructions left; a block subtracts its length when it starts
+//   at an entry and at each block that closes a cycle: the longest way to the next such block must fit, else leave
+//   registers are read at the start, and those that may have changed are written where the region is left
+//
+// So time stays exact: an instruction is counted if and only if it is executed, and what does not fit any more is done by
+// the interpreter, instruction by instruction.
+
+import { assert } from '../../util/errors.ts';
+import {
+  FunctionBuilder,
+  type FunctionRef,
+  type GlobalRef,
+  type I64,
+  type Label,
+  type Statement,
+  type Variable,
+} from '../../wasm/ir.ts';
+import type { SemanticsMap } from '../semantics/emitter.ts';
+import { get32, getShared64, type RuntimeFunction, set32, setShared64 } from '../semantics/runtime.ts';
+import { DECODED_END, DECODED_PAGE_STRIDE, DECODED_SLOT_BYTES, decodedPageInfo } from '../state/memory-map.ts';
+import { CellSet } from './cells.ts';
+import { Declined, type DirtyState, RegionEmitter, WAY_OUT } from './emitter.ts';
+import {
+  type GuestInstruction,
+  type RegionGraph,
+  type StructuredNode,
+  type StructuredRegion,
+  successors,
+} from './region.ts';
+
+/** What regions use of the interpreter's module; a region module imports what it names. */
+export interface InterpreterImports {
+  readonly pageEa: GlobalRef;
+  control(name: 'goTo' | 'arrive' | 'leave' | 'raise'): FunctionRef;
+  runtime(f: RuntimeFunction): FunctionRef;
+  /** The handler of one instruction word. */
+  handler(word: number): FunctionRef;
+}
+
+export interface BuiltRegion {
+  readonly fn: FunctionBuilder;
+  /** Instructions that the interpreter's handlers execute within the region. */
+  readonly declined: number;
+}
+
+/** Operations that were declined once; they always are. */
+const declinedOps = new Set<string>();
+
+export function generateRegion(
+  name: string,
+  graph: RegionGraph,
+  tree: StructuredRegion,
+  semantics: SemanticsMap,
+  imports: InterpreterImports,
+  counts: boolean,
+): BuiltRegion {
+  return new RegionGenerator(name, graph, tree, semantics, imports, counts).build();
+}
+
+type Counter =
+  | 'regionEntries'
+  | 'regionInstructions'
+  | 'regionExitsKnown'
+  | 'regionExitsRegister'
+  | 'regionExitsLeave'
+  | 'regionExitsFault'
+  | 'regionExitsInterrupt'
+  | 'regionExitsHandler'
+  | 'regionExitsBudget';
+
+type Pending =
+  | { readonly kind: 'write'; readonly place: Statement[]; readonly dirty: DirtyState }
+  | { readonly kind: 'read'; readonly place: Statement[] };
+
+class RegionGenerator {
+  private readonly fn: FunctionBuilder;
+  private readonly graph: RegionGraph;
+  private readonly tree: StructuredRegion;
+  private readonly semantics: SemanticsMap;
+  private readonly imports: InterpreterImports;
+  private readonly emitter: RegionEmitter;
+  private readonly labels = new Map<number, Label>();
+  private readonly selectors: Variable<'i32'>[];
+  private readonly pending: Pending[] = [];
+  /** Blocks at which the budget is looked at, and how much they want. */
+  private readonly checked: ReadonlySet<number>;
+  private readonly needs: readonly number[];
+  /** What each block has written when it ends. */
+  private readonly outcome: DirtyState[] = [];
+  private readonly counts: boolean;
+  private declined = 0;
+
+  constructor(
+    name: string,
+    graph: RegionGraph,
+    tree: StructuredRegion,
+    semantics: SemanticsMap,
+    imports: InterpreterImports,
+    counts: boolean,
+  ) {
+    this.counts = counts;
+    this.fn = new FunctionBuilder(name, { params: ['i32', 'i32'], result: 'i32' });
+    this.graph = graph;
+    this.tree = tree;
+    this.semantics = semantics;
+    this.imports = imports;
+    const { fn } = this;
+    const page = fn.param32(0).and(-DECODED_PAGE_STRIDE);
+    this.emitter = new RegionEmitter(fn, imports, page, fn.getGlobal(imports.pageEa) as I64);
+    this.selectors = Array.from({ length: tree.selectors }, () => fn.variable('i32'));
+    this.checked = blocksThatCloseCycles(graph, tree.root);
+    this.needs = budgetNeeds(graph, this.checked);
+  }
+
+  build(): BuiltRegion {
+    const { fn, emitter, graph } = this;
+    // The run loop has counted the first instruction already.
+    emitter.budget.set(get32(fn, 'budget').add(1));
+    const wanted = Math.max(...graph.entries.map((entry) => this.needs[entry]));
+    fn.if(emitter.budget.get().ltS(wanted), () => this.interpretEntry());
+    this.count('regionEntries', fn.i64(1n));
+    this.count('regionInstructions', emitter.budget.get().extendS());
+    this.pending.push({ kind: 'read', place: fn.later() });
+    emitter.loadEnvironment();
+    fn.block((out) => {
+      emitter.out = out;
+      this.nodes(this.tree.root);
+    });
+    this.commonWayOut();
+    this.settle();
+    return { fn, declined: this.declined };
+  }
+
+  private count(name: Counter, by: I64): void {
+    if (this.counts) setShared64(this.fn, name, getShared64(this.fn, name).add(by));
+  }
+  /** What every way out does with the budget. */
+  private leave(cause?: Counter): void {
+    const { fn, emitter } = this;
+    const left = emitter.budget.get();
+    set32(fn, 'budget', left);
+    this.count('regionInstructions', left.extendS().neg());
+    if (cause) this.count(cause, fn.i64(1n));
+  }
+
+  private byEntry(part: (index: number) => void): void {
+    const { fn, graph } = this;
+    const slot = fn.param32(0).and(DECODED_PAGE_STRIDE - 1);
+    const order = graph.entries.map((_, index) => index);
+    const offsetOf = (index: number) => graph.blocks[graph.entries[index]].start;
+    order.sort((a, b) => offsetOf(a) - offsetOf(b));
+    const choose = (lo: number, hi: number): void => {
+      if (hi - lo === 1) {
+        part(order[lo]);
+        return;
+      }
+      const middle = (lo + hi) >> 1;
+      fn.if(
+        slot.ltU(offsetOf(order[middle]) * 2),
+        () => choose(lo, middle),
+        () => choose(middle, hi),
+      );
+    };
+    choose(0, order.length);
+  }
+
+  /** There is not enough budget: one instruction. */
+  private interpretEntry(): void {
+    const { fn, graph } = this;
+    this.byEntry((index) => {
+      const [first] = graph.blocks[graph.entries[index]].instructions;
+      fn.return(fn.call('i32', this.imports.handler(first.word), [fn.param32(0), fn.param32(1)]));
+    });
+  }
+
+  private commonWayOut(): void {
+    const { fn, emitter } = this;
+    emitter.writeBack(emitter.everWritten);
+    this.leave();
+    const ip = emitter.page.add(emitter.outSlot.get());
+    const way = emitter.wayOut.get();
+    fn.if(way.eq(WAY_OUT.fault), () => {
+      this.count('regionExitsFault', fn.i64(1n));
+      fn.return(fn.call('i32', this.imports.control('leave'), [ip]));
+    });
+    fn.if(way.eq(WAY_OUT.raise), () => {
+      this.count('regionExitsInterrupt', fn.i64(1n));
+      const { vector, cause } = emitter;
+      fn.return(fn.call('i32', this.imports.control('raise'), [ip, vector.get(), cause.get(), fn.i32(0)]));
+    });
+    this.count('regionExitsBudget', fn.i64(1n));
+    fn.return(ip);
+  }
+
+  /** Fills in reads and writes of registers, now that it is known which ones there are. */
+  private settle(): void {
+    const { fn, emitter, graph } = this;
+    const incoming = graph.blocks.map(() => new CellSet());
+    for (let again = true; again; ) {
+      again = false;
+      for (const block of graph.blocks) {
+        const outcome = this.outcome[block.id];
+        const leaving = outcome.written.copy();
+        if (!outcome.fresh) leaving.addAll(incoming[block.id]);
+        for (const edge of successors(block.terminator)) {
+          if (edge.kind === 'block' && incoming[edge.block].addAll(leaving)) again = true;
+        }
+      }
+    }
+    for (const item of this.pending) {
+      fn.fillPlace(item.place, () => {
+        if (item.kind === 'read') {
+          emitter.readIn(emitter.used);
+          return;
+        }
+        const { dirty } = item;
+        const set = dirty.written.copy();
+        if (!dirty.fresh) set.addAll(incoming[dirty.block]);
+        emitter.writeBack(set);
+      });
+    }
+  }
+
+  private writeDirty(): void {
+    this.pending.push({ kind: 'write', place: this.fn.later(), dirty: this.emitter.dirty() });
+  }
+
+  private nodes(list: readonly StructuredNode[]): void {
+    for (const node of list) this.node(node);
+  }
+
+  private label(number: number): Label {
+    const label = this.labels.get(number);
+    assert(label, 'a branch goes to an enclosing label');
+    return label;
+  }
+
+  private node(node: StructuredNode): void {
+    const { fn } = this;
+    switch (node.kind) {
+      case 'block':
+      case 'loop':
+        fn[node.kind]((label) => {
+          this.labels.set(node.label, label);
+          this.nodes(node.body);
+        });
+        return;
+      case 'br':
+        fn.br(this.label(node.label));
+        return;
+      case 'exit':
+        this.exit(node.offset);
+        return;
+      case 'select':
+        this.selectors[node.variable].set(fn.i32(node.value));
+        return;
+      case 'dispatch': {
+        const value = this.selectors[node.variable].get();
+        const choose = (lo: number, hi: number): void => {
+          if (hi - lo === 1) {
+            this.nodes(node.next[lo]);
+            return;
+          }
+          const middle = (lo + hi) >> 1;
+          fn.if(
+            value.ltU(middle),
+            () => choose(lo, middle),
+            () => choose(middle, hi),
+          );
+        };
+        choose(0, node.next.length);
+        return;
+      }
+      case 'entry':
+        this.byEntry((index) => this.nodes(node.next[index]));
+        return;
+      case 'code':
+        this.code(node.block, node.next);
+    }
+  }
+
+  /** Leaves for a known address. */
+  private exit(offset: number): void {
+    const { fn, emitter } = this;
+    this.writeDirty();
+    this.leave('regionExitsKnown');
+    if (offset >= 0 && offset < 4096) {
+      fn.return(fn.call('i32', this.imports.control('arrive'), [emitter.page.add(offset * 2)]));
+    } else if (offset === 4096 && emitter.position === 4092) {
+      // Going straight on: as in the interpreter the next page is fetched when its first instruction is due, so that a
+      // turn can end in front of it.
+      fn.return(emitter.page.add(DECODED_END));
+    } else {
+      fn.return(fn.call('i32', this.imports.control('goTo'), [emitter.pageEa.add(BigInt(offset))]));
+    }
+  }
+
+  /** Leaves for an address that a register says. */
+  private exitTo(target: I64): void {
+    const { fn } = this;
+    this.writeDirty();
+    this.leave('regionExitsRegister');
+    fn.return(fn.call('i32', this.imports.control('goTo'), [target]));
+  }
+
+  private code(number: number, next: readonly (readonly StructuredNode[])[]): void {
+    const { fn, emitter, graph } = this;
+    const block = graph.blocks[number];
+    const { instructions, terminator } = block;
+    const count = instructions.length;
+    emitter.beginBlock(number);
+    if (this.checked.has(number)) {
+      emitter.setPosition(block.start, 0);
+      fn.if(emitter.budget.get().ltS(this.needs[number]), () => emitter.leave(WAY_OUT.go, block.start));
+    }
+    emitter.budget.set(emitter.budget.get().sub(count));
+    const last = instructions[count - 1];
+    const ordinary = terminator.kind === 'fallthrough' ? count : count - 1;
+    for (let i = 0; i < ordinary; i++) this.instruction(instructions[i], count - 1 - i);
+    emitter.setPosition(last.offset, 0);
+    if (terminator.kind === 'leave') {
+      this.outcome[number] = emitter.dirty();
+      this.writeDirty();
+      this.leave('regionExitsLeave');
+      const ip = emitter.page.add(last.offset * 2);
+      fn.return(fn.call('i32', this.imports.handler(last.word), [ip, fn.i32(last.word)]));
+      return;
+    }
+    if (terminator.kind === 'fallthrough' || terminator.kind === 'jump') {
+      this.outcome[number] = emitter.dirty();
+      this.nodes(next[0]);
+      return;
+    }
+    // The branch itself writes CTR or LR before it goes anywhere; what is written by then holds for all ways.
+    const follow = (index: number) => {
+      const dirty = emitter.dirty();
+      this.outcome[number] = dirty;
+      this.nodes(next[index]);
+      emitter.resume(dirty);
+      emitter.forget();
+    };
+    emitter.onRelativeJump = () => follow(0);
+    emitter.onJump = (target) => {
+      if (terminator.kind === 'return') {
+        terminator.returns.forEach((edge, index) => {
+          assert(edge.kind === 'block', 'a return goes to a block or leaves');
+          const address = emitter.pageEa.add(BigInt(graph.blocks[edge.block].start));
+          fn.if(target.eq(address), () => follow(index));
+        });
+      }
+      this.outcome[number] = emitter.dirty();
+      this.exitTo(target);
+    };
+    assert(last.instruction, 'a branch is an instruction');
+    const meaning = this.semantics[last.instruction.op];
+    emitter.emit(last.instruction, last.word, last.offset, 0, meaning);
+    if (terminator.kind === 'conditional') follow(1);
+    else if ('notTaken' in terminator && terminator.notTaken) follow(next.length - 1);
+  }
+
+  private instruction(at: GuestInstruction, behind: number): void {
+    const { fn, emitter } = this;
+    const { instruction, word, offset } = at;
+    assert(instruction, 'an illegal word ends a block');
+    const meaning = this.semantics[instruction.op];
+    if (meaning && !declinedOps.has(instruction.op)) {
+      const mark = fn.mark();
+      try {
+        emitter.emit(instruction, word, offset, behind, meaning);
+        return;
+      } catch (error) {
+        if (!(error instanceof Declined)) throw error;
+        declinedOps.add(instruction.op);
+        fn.rollback(mark);
+        emitter.forget();
+      }
+    }
+    this.interpret(at, behind);
+  }
+
+  /** Has the interpreter's handler execute an instruction in the middle of the region. */
+  private interpret(at: GuestInstruction, behind: number): void {
+    const { fn, emitter } = this;
+    this.declined++;
+    emitter.setPosition(at.offset, behind);
+    this.writeDirty();
+    set32(fn, 'budget', emitter.exactBudget());
+    const ip = emitter.page.add(at.offset * 2);
+    const next = fn.call('i32', this.imports.handler(at.word), [ip, fn.i32(at.word)]);
+    const covered = fn.load('i32', 'i32.load8_u', emitter.page, decodedPageInfo.covered + at.offset / 4);
+    fn.if(next.ne(ip.add(DECODED_SLOT_BYTES)).or(covered.eqz()), () => {
+      this.count('regionInstructions', emitter.exactBudget().extendS().neg());
+      this.count('regionExitsHandler', fn.i64(1n));
+      fn.return(next);
+    });
+    this.pending.push({ kind: 'read', place: fn.later() });
+    emitter.refreshed();
+    emitter.loadEnvironment();
+  }
+}
+
+/** Heads of loops, and blocks that dispatches lead to: every cycle goes through one of them. */
+function blocksThatCloseCycles(graph: RegionGraph, root: readonly StructuredNode[]): ReadonlySet<number> {
+  const found = new Set<number>(graph.entries);
+  const visit = (list: readonly StructuredNode[], dispatched: boolean): void => {
+    for (const node of list) {
+      switch (node.kind) {
+        case 'loop':
+          if (node.header >= 0) found.add(node.header);
+          visit(node.body, dispatched);
+          break;
+        case 'block':
+          visit(node.body, dispatched);
+          break;
+        case 'br':
+          if (dispatched && node.target >= 0) found.add(node.target);
+          break;
+        case 'code':
+          if (dispatched) found.add(node.block);
+          for (const next of node.next) visit(next, false);
+          break;
+        case 'entry':
+          for (const next of node.next) visit(next, false);
+          break;
+        case 'dispatch':
+          for (const next of node.next) visit(next, true);
+          break;
+      }
+    }
+  };
+  visit(root, false);
+  return found;
+}
+
+/** For each block: instructions on the longest way from its start until a checked block or a way out. */
+function budgetNeeds(graph: RegionGraph, checked: ReadonlySet<number>): number[] {
+  const needs = new Array<number>(graph.blocks.length).fill(-1);
+  const need = (number: number): number => {
+    if (needs[number] >= 0) return needs[number];
+    const block = graph.blocks[number];
+    let rest = 0;
+    needs[number] = 0;
+    for (const edge of successors(block.terminator)) {
+      if (edge.kind === 'block' && !checked.has(edge.block)) rest = Math.max(rest, need(edge.block));
+    }
+    needs[number] = block.instructions.length + rest;
+    return needs[number];
+  };
+  for (const block of graph.blocks) need(block.id);
+  return needs;
+}

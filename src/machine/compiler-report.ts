@@ -1,0 +1,63 @@
+// The region compiler's account of itself, as part of a machine's report.
+
+import type { RegionCache } from '../cpu/compiler/cache.ts';
+import type { CpuCore } from '../cpu/interpreter/core.ts';
+
+export interface CompilerReport {
+  /** Regions made, and those that code can still come to. */
+  readonly regions: number;
+  readonly liveRegions: number;
+  /** Guest instructions translated, and how many of them the interpreter's handlers execute inside of regions. */
+  readonly translated: number;
+  readonly interpretedInside: number;
+  /** WebAssembly bytes made, and host milliseconds spent on making and instantiating them. */
+  readonly bytes: number;
+  readonly milliseconds: number;
+  /** Decoded pages whose regions a change of their code dropped; times the full cache was emptied. */
+  readonly dropped: number;
+  readonly flushes: number;
+  /** Instructions executed in regions, and as a share of all. */
+  readonly instructions: number;
+  readonly share: number;
+  readonly entries: number;
+  readonly instructionsPerEntry: number;
+  /**
+   * How regions were left: for a known address, for one in a register, for an instruction that ends them; at a fault or
+   * MMIO, a program interrupt, an instruction that the interpreter's handler executed, or because the budget was short or
+   * a store changed the region.
+   */
+  readonly exits: Readonly<
+    Record<'known' | 'register' | 'leave' | 'fault' | 'interrupt' | 'handler' | 'budget', number>
+  >;
+}
+
+export function compilerReport(compiler: RegionCache, core: CpuCore): CompilerReport {
+  const made = compiler.statistics();
+  const count = (name: Parameters<CpuCore['shared']>[0]) => Number(core.shared(name));
+  const instructions = count('regionInstructions');
+  const entries = count('regionEntries');
+  const retired = core.vcpus.reduce((sum, vcpu) => sum + Number(vcpu.retired), 0);
+  return {
+    regions: made.regions,
+    liveRegions: made.liveRegions,
+    translated: made.instructions,
+    interpretedInside: made.declined,
+    bytes: made.bytes,
+    milliseconds: Math.round(made.milliseconds),
+    dropped: count('regionDrops'),
+    flushes: made.flushes,
+    instructions,
+    share: retired === 0 ? 0 : instructions / retired,
+    entries,
+    instructionsPerEntry: entries === 0 ? 0 : instructions / entries,
+    exits: {
+      known: count('regionExitsKnown'),
+      register: count('regionExitsRegister'),
+      leave: count('regionExitsLeave'),
+      fault: count('regionExitsFault'),
+      interrupt: count('regionExitsInterrupt'),
+      handler: count('regionExitsHandler'),
+      budget: count('regionExitsBudget'),
+    },
+  };
+}
