@@ -99,11 +99,12 @@ function randomBytesOf(lenBytes: number): Uint8Array {
 }
 
 function start(peer: string, { kernel, initrd, disk }: Files): ChildProcess {
-  const stdio: ['pipe', 'pipe', 'inherit'] = ['pipe', 'pipe', 'inherit'];
   const common = ['--kernel', kernel, '--initrd', initrd, '--append', 'console=hvc0 quiet', '--memory', '1G'];
   if (peer !== 'qemu') {
     const devices = ['--drive', `file=${disk}`, '--net', 'user'];
-    return spawn(process.execPath, [command, 'run', ...common, '--clock', 'host', ...devices], { stdio });
+    return spawn(process.execPath, [command, 'run', ...common, '--clock', 'host', ...devices], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
   }
   return spawn(
     'qemu-system-ppc64',
@@ -113,7 +114,7 @@ function start(peer: string, { kernel, initrd, disk }: Files): ChildProcess {
       ...['-drive', `file=${disk},format=raw,if=none,id=d`, '-device', 'virtio-blk-pci,drive=d'],
       ...['-netdev', 'user,id=n', '-device', 'virtio-net-pci,netdev=n'],
     ],
-    { stdio },
+    { stdio: ['pipe', 'pipe', 'ignore'] },
   );
 }
 
