@@ -28,14 +28,14 @@ interface Files {
 
 /** Runs all rows on one machine. */
 export async function deviceRows(
-  peer: { readonly name: string },
+  peer: { readonly name: string; readonly node?: string },
   guest: { readonly kernel: string; readonly initrd: string },
   record: RecordRow,
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'powervisor-bench-'));
   const servers = await openServers();
   try {
-    const session = new Session(start(peer.name, prepare(folder, guest)));
+    const session = new Session(start(peer, prepare(folder, guest)));
     try {
       await session.prompt();
       for (const { name, line } of rows(servers)) {
@@ -98,13 +98,12 @@ function randomBytesOf(lenBytes: number): Uint8Array {
   return bytes;
 }
 
-function start(peer: string, { kernel, initrd, disk }: Files): ChildProcess {
+function start(peer: { readonly name: string; readonly node?: string }, { kernel, initrd, disk }: Files): ChildProcess {
+  const stdio: ['pipe', 'pipe', 'inherit'] = ['pipe', 'pipe', 'inherit'];
   const common = ['--kernel', kernel, '--initrd', initrd, '--append', 'console=hvc0 quiet', '--memory', '1G'];
-  if (peer !== 'qemu') {
+  if (peer.name !== 'qemu') {
     const devices = ['--drive', `file=${disk}`, '--net', 'user'];
-    return spawn(process.execPath, [command, 'run', ...common, '--clock', 'host', ...devices], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
+    return spawn(peer.node ?? process.execPath, [command, 'run', ...common, '--clock', 'host', ...devices], { stdio });
   }
   return spawn(
     'qemu-system-ppc64',

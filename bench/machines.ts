@@ -14,14 +14,18 @@ export interface Guest {
 
 export interface Peer {
   readonly name: string;
+  /** The Node that runs it; absent for QEMU. */
+  readonly node?: string;
   start(guest: Guest): ChildProcess;
 }
 
 const command = fileURLToPath(new URL('../bin/powervisor', import.meta.url));
 
-export function powervisor(node = process.execPath, extra: readonly string[] = []): Peer {
+/** Powervisor under a Node; `extra` are more options of `powervisor run`. */
+export function powervisor(node: string, extra: readonly string[], name: string): Peer {
   return {
-    name: 'powervisor',
+    name,
+    node,
     start: ({ kernel, initrd, append, memory, cpus }) =>
       spawn(
         node,

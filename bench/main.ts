@@ -1,7 +1,9 @@
-// `npm run bench`: Powervisor beside qemu-system-ppc64, in turn, in one run, on the same guests. Prints medians over the
-// rounds and ratios: how many times as fast as QEMU Powervisor is (below 1: slower). Results must be equal.
+// `npm run bench`: Powervisor beside qemu-system-ppc64, in turn, in one run, on the same guests. Prints the best time of
+// each over the rounds and ratios: how many times as fast as QEMU Powervisor is (below 1: slower). Results must be equal.
 //
-// Options: --rounds N (default 3), --only NAME (part of a row's name), --json FILE, --no-qemu.
+// Options: --rounds N (default 3), --only NAME (part of a row's name; several with commas), --repeat N (runs of a row
+// within one boot, default 3), --node PATH (another Node to run Powervisor with, beside the one that runs this; may be
+// given several times), --json FILE, --markdown FILE, --no-qemu, -- OPTION... (for `powervisor run`).
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -9,88 +11,91 @@ import { cpus as hostCpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { deviceRows } from './devices.ts';
-import { type Peer, powervisor, qemu, qemuVersion, watch } from './machines.ts';
+import { type Guest, type Peer, powervisor, qemu, qemuVersion, watch } from './machines.ts';
+import { userRows } from './rows.ts';
 import { type SecureRow, secureRows, secureTable } from './secure.ts';
+import { asMarkdown, asText, Table } from './table.ts';
+import { benchInitramfs, compilerVersion } from './userland.ts';
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     rounds: { type: 'string', default: '3' },
+    repeat: { type: 'string', default: '3' },
     only: { type: 'string', default: '' },
+    node: { type: 'string', multiple: true, default: [] },
     json: { type: 'string' },
+    markdown: { type: 'string' },
     'no-qemu': { type: 'boolean', default: false },
     vs: { type: 'string', default: 'qemu' },
   },
 });
-const rounds = Number(values.rounds);
-if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds wants a number from 1, not ${values.rounds}`);
+const rounds = wholeNumber('rounds', values.rounds);
+const repeat = wholeNumber('repeat', values.repeat);
 if (values.vs !== 'qemu') throw new Error(`--vs knows qemu only, not ${values.vs}`);
 
-/** Milliseconds, and what must be the same for both machines. */
-interface Sample {
-  readonly ms: number;
-  readonly result: string;
-  /** Guest instructions, where Powervisor tells. */
-  readonly instructions?: number;
-}
-interface Row {
-  readonly name: string;
-  readonly samples: Map<string, Sample[]>;
+function wholeNumber(option: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`--${option} wants a number from 1, not ${text}`);
+  return value;
 }
 
-const rows = new Map<string, Row>();
-function record(name: string, peer: Peer, sample: Sample): void {
-  let row = rows.get(name);
-  if (row === undefined) {
-    row = { name, samples: new Map() };
-    rows.set(name, row);
-  }
-  const list = row.samples.get(peer.name) ?? [];
-  row.samples.set(peer.name, list);
-  list.push(sample);
-}
-
+const table = new Table();
+const command = fileURLToPath(new URL('../bin/powervisor', import.meta.url));
 const pocket = fileURLToPath(new URL('../guests/pocket/pocket.elf', import.meta.url));
-const KERNEL_LINE = /bench ([\w-]+) ticks (\d+) checksum (\w+)/;
 
-/** The compiled C loops of the pocket guest, each timed from its first line to its last. */
-async function loops(peer: Peer): Promise<void> {
+const wanted = values.only.split(',');
+const isWanted = (name: string) => wanted.some((part) => name.includes(part));
+
+/** The loops of the pocket guest, without an operating system: the first has no branches in it and the shortest time. */
+async function pocketLoops(peer: Peer): Promise<void> {
   const begun = new Map<string, number>();
-  let seen = 0;
-  const repetitions = 3;
-  const guest = { kernel: pocket, append: `plain only=bench bench=${repetitions}`, memory: '512M', cpus: 1 };
-  await watch(
-    peer.start(guest),
-    (all, ms) => {
-      const lines = all.split('\n');
-      for (; seen < lines.length - 1; seen++) {
-        const begin = /bench ([\w-]+) begin/.exec(lines[seen]);
-        if (begin) begun.set(begin[1], ms);
-        const end = KERNEL_LINE.exec(lines[seen]);
-        if (end) {
-          const instructions = peer.name === 'powervisor' ? Number(end[2]) : undefined;
-          record(`loop ${end[1]}`, peer, {
-            ms: (ms - (begun.get(end[1]) ?? 0)) / repetitions,
-            result: end[3],
-            instructions,
-          });
-        }
-      }
-      return all.includes('bench end');
-    },
-    120_000,
-  );
+  const repetitions = 12;
+  const guest: Guest = { kernel: pocket, append: `plain only=bench bench=${repetitions}`, memory: '512M', cpus: 1 };
+  await onLines(peer, guest, 'bench end', (line, ms) => {
+    const begin = /^bench ([\w-]+) begin/.exec(line);
+    if (begin) begun.set(begin[1], ms);
+    const end = /^bench ([\w-]+) ticks (\d+) checksum (\w+)/.exec(line);
+    if (!end) return;
+    const [, name, ticks, result] = end;
+    const group = name === 'matmul-double' ? 'floating point' : 'integer';
+    table.record(`pocket ${name}`, group, peer.name, {
+      ms: (ms - (begun.get(name) ?? 0)) / repetitions,
+      result,
+      // One tick is one instruction here; in QEMU it is a piece of the host's time.
+      instructions: peer === qemu ? undefined : Number(ticks),
+    });
+  });
 }
 
-async function boot(
-  name: string,
-  peer: Peer,
-  files: { kernel: string; initrd: string },
-  append: string,
-  prompt: string,
-): Promise<void> {
+/** All chosen rows that run under Linux, in one boot; the boot up to the first process is a row as well. */
+async function userland(peer: Peer, rows: readonly string[]): Promise<void> {
+  const begun = new Map<string, number>();
+  const busybox = guestFile('busybox', 'initrd');
+  const guest: Guest = {
+    kernel: guestFile('linux-svm', 'kernel'),
+    initrd: benchInitramfs(busybox),
+    append: `console=hvc0 quiet rdinit=/bench-init repeat=${repeat} rows=${rows.join(',')}`,
+    memory: '512M',
+    cpus: 1,
+  };
+  await onLines(peer, guest, '@done', (line, ms) => {
+    if (line === '@ready') table.record('boot linux-svm to init', 'boot', peer.name, { ms, result: 'ready' });
+    const begin = /^@begin (\S+)/.exec(line);
+    if (begin) begun.set(begin[1], ms);
+    const end = /^@end (\S+) (\S+)/.exec(line);
+    if (!end) return;
+    const [, name, result] = end;
+    const group = userRows.find((row) => row.name === name)?.group ?? 'integer';
+    table.record(name, group, peer.name, { ms: ms - (begun.get(name) ?? 0), result });
+  });
+}
+
+/** Boots until `prompt` appears. */
+async function boot(name: string, peer: Peer, guest: Guest, prompt: string): Promise<void> {
   let done: number | undefined;
   await watch(
-    peer.start({ ...files, append, memory: '1G', cpus: 1 }),
+    peer.start(guest),
     (all, ms) => {
       if (!all.includes(prompt)) return false;
       done ??= ms;
@@ -99,22 +104,46 @@ async function boot(
     300_000,
   );
   if (done === undefined) throw new Error(`${name} on ${peer.name} ended without its prompt`);
-  record(name, peer, { ms: done, result: 'prompt' });
+  table.record(name, 'boot', peer.name, { ms: done, result: 'prompt' });
 }
 
-/** Kernel and initrd of named guests, fetched or built first if need be, by way of the command. */
-async function guestFiles(kernel: string, initrd: string): Promise<{ kernel: string; initrd: string }> {
-  return { kernel: guestFile(kernel, 'kernel'), initrd: guestFile(initrd, 'initrd') };
+/** Hands over whole lines with the time at which they arrived, until one is `last`. */
+async function onLines(
+  peer: Peer,
+  guest: Guest,
+  last: string,
+  onLine: (line: string, ms: number) => void,
+): Promise<void> {
+  let seen = 0;
+  let finished = false;
+  await watch(
+    peer.start(guest),
+    (all, ms) => {
+      for (let end = all.indexOf('\n', seen); end >= 0; end = all.indexOf('\n', seen)) {
+        const line = all.slice(seen, end).trim();
+        seen = end + 1;
+        onLine(line, ms);
+        finished ||= line === last;
+      }
+      return finished;
+    },
+    1_200_000,
+  );
+  if (!finished) throw new Error(`${peer.name} ended before "${last}"`);
 }
+
+/** A file of a named guest, which is fetched or built first if need be, by way of the command. */
 function guestFile(name: string, part: string): string {
   const make = name === 'linux-svm' ? 'build' : 'fetch';
-  const command = fileURLToPath(new URL('../bin/powervisor', import.meta.url));
   execFileSync(process.execPath, [command, 'guest', make, name], { stdio: ['ignore', 'ignore', 'inherit'] });
   return execFileSync(process.execPath, [command, 'guest', 'path', name, part], { encoding: 'utf8' }).trim();
 }
 
 const version = qemuVersion();
-const peers: Peer[] = [powervisor()];
+const nodes = [process.execPath, ...values.node];
+const nodeVersions = nodes.map((path) => execFileSync(path, ['--version'], { encoding: 'utf8' }).trim());
+const ours = nodes.map((path, i) => powervisor(path, positionals, `Node ${nodeVersions[i].slice(1)}`));
+const peers: Peer[] = [...ours];
 if (!values['no-qemu']) {
   if (version === undefined)
     throw new Error('qemu-system-ppc64 is not installed (Debian: qemu-system-ppc); --no-qemu goes without');
@@ -125,43 +154,63 @@ interface Benchmark {
   readonly name: string;
   run(peer: Peer): Promise<void>;
 }
-const benchmarks: Benchmark[] = [
-  { name: 'loop', run: loops },
-  {
-    name: 'boot linux-svm to the busybox shell',
-    run: async (peer) =>
-      boot(
-        'boot linux-svm to the busybox shell',
-        peer,
-        await guestFiles('linux-svm', 'busybox'),
-        'console=hvc0',
-        '~ # ',
-      ),
-  },
-  {
-    name: 'boot debian-12-installer to a shell',
-    run: async (peer) =>
-      boot(
-        'boot debian-12-installer to a shell',
-        peer,
-        await guestFiles('debian-12-installer', 'debian-12-installer'),
-        'rdinit=/bin/sh console=hvc0',
-        '# ',
-      ),
-  },
-  {
-    name: 'disk and net',
-    run: async (peer) =>
-      deviceRows(peer, await guestFiles('linux-svm', 'busybox'), (name, sample) => record(name, peer, sample)),
-  },
-];
+const chosenRows = userRows.map(({ name }) => name).filter(isWanted);
+const benchmarks: Benchmark[] = [];
+if (isWanted('pocket')) benchmarks.push({ name: 'pocket loops', run: pocketLoops });
+if (chosenRows.length > 0 || isWanted('boot linux-svm to init')) {
+  benchmarks.push({ name: 'rows under linux-svm', run: (peer) => userland(peer, chosenRows) });
+}
+const shell = 'boot linux-svm to the busybox shell';
+if (isWanted(shell)) {
+  const run = (peer: Peer) =>
+    boot(
+      shell,
+      peer,
+      {
+        kernel: guestFile('linux-svm', 'kernel'),
+        initrd: guestFile('busybox', 'initrd'),
+        append: 'console=hvc0',
+        memory: '1G',
+        cpus: 1,
+      },
+      '~ # ',
+    );
+  benchmarks.push({ name: shell, run });
+}
+const installer = 'boot debian-12-installer to a shell';
+if (isWanted(installer)) {
+  const run = (peer: Peer) =>
+    boot(
+      installer,
+      peer,
+      {
+        kernel: guestFile('debian-12-installer', 'kernel'),
+        initrd: guestFile('debian-12-installer', 'initrd'),
+        append: 'rdinit=/bin/sh console=hvc0',
+        memory: '1G',
+        cpus: 1,
+      },
+      '# ',
+    );
+  benchmarks.push({ name: installer, run });
+}
+if (isWanted('disk and net')) {
+  const run = (peer: Peer) =>
+    deviceRows(
+      peer,
+      { kernel: guestFile('linux-svm', 'kernel'), initrd: guestFile('busybox', 'initrd') },
+      (name, sample) => table.record(name, 'devices', peer.name, sample),
+    );
+  benchmarks.push({ name: 'disk and net', run });
+}
+const withSecure = isWanted('secure mode');
+if (benchmarks.length === 0 && !withSecure) {
+  const names = ['pocket', ...userRows.map(({ name }) => name), shell, installer, 'disk and net', 'secure mode'];
+  throw new Error(`no row has "${values.only}" in its name: ${names.join('; ')}`);
+}
 
-const chosen = benchmarks.filter((each) => each.name.includes(values.only));
-const withSecure = 'secure mode'.includes(values.only);
-if (chosen.length === 0 && !withSecure)
-  throw new Error(`no benchmark has "${values.only}" in its name: ${benchmarks.map((each) => each.name).join('; ')}`);
 for (let round = 1; round <= rounds; round++) {
-  for (const benchmark of chosen) {
+  for (const benchmark of benchmarks) {
     for (const peer of peers) {
       process.stderr.write(`round ${round}/${rounds}: ${benchmark.name} on ${peer.name}\n`);
       await benchmark.run(peer);
@@ -169,43 +218,29 @@ for (let round = 1; round <= rounds; round++) {
   }
 }
 
-const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[list.length >> 1];
 const { version: own } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
-const heading = `Powervisor ${own}, Node ${process.version}, ${version ?? 'no QEMU'}, ${hostCpus().length} host CPUs (${hostCpus()[0].model}), ${rounds} round(s), medians`;
+const machines = ours.map(({ name }) => name);
+const summary = table.summary(qemu.name, machines);
+const heading = [
+  `Powervisor ${own}, Node ${nodeVersions.join(' and ')}`,
+  version ?? 'no QEMU',
+  compilerVersion(),
+  `${hostCpus().length} host CPUs (${hostCpus()[0].model})`,
+  `${rounds} round(s) of up to ${repeat} run(s), best of each`,
+].join('; ');
 console.log(heading);
-console.log(
-  `${'row'.padEnd(40)}${'QEMU ms'.padStart(10)}${'ours ms'.padStart(10)}${'ratio'.padStart(8)}${'M instr/s'.padStart(11)}  results`,
-);
-const table = [...rows.values()].map(({ name, samples }) => {
-  const ours = samples.get('powervisor') ?? [];
-  const theirs = samples.get('qemu') ?? [];
-  const oursMs = median(ours.map((s) => s.ms));
-  const theirsMs = theirs.length > 0 ? median(theirs.map((s) => s.ms)) : undefined;
-  const results = new Set([...ours, ...theirs].map((s) => s.result));
-  const instructions = ours[0]?.instructions;
-  const mips = instructions === undefined ? undefined : instructions / oursMs / 1000;
-  return {
-    name,
-    theirsMs,
-    oursMs,
-    ratio: theirsMs === undefined ? undefined : theirsMs / oursMs,
-    mips,
-    equal: results.size === 1,
-  };
-});
-for (const { name, theirsMs, oursMs, ratio, mips, equal } of table) {
-  const number = (value: number | undefined, digits: number) => (value === undefined ? '-' : value.toFixed(digits));
-  console.log(
-    `${name.padEnd(40)}${number(theirsMs, 1).padStart(10)}${number(oursMs, 1).padStart(10)}${number(ratio, 2).padStart(8)}${number(mips, 0).padStart(11)}  ${equal ? 'equal' : 'DIFFER'}`,
-  );
-}
+console.log(asText(summary, machines));
+if (values.markdown) writeFileSync(values.markdown, `${heading}\n\n${asMarkdown(summary, machines)}\n`);
 let secure: SecureRow[] = [];
 if (withSecure) {
   process.stderr.write('secure mode\n');
-  secure = await secureRows(pocket, await guestFiles('linux-svm', 'busybox'));
+  secure = await secureRows(pocket, {
+    kernel: guestFile('linux-svm', 'kernel'),
+    initrd: guestFile('busybox', 'initrd'),
+  });
   console.log(['', ...secureTable(secure)].join('\n'));
 }
-if (values.json) writeFileSync(values.json, `${JSON.stringify({ heading, table, secure }, null, 2)}\n`);
-if (table.some(({ equal }) => !equal)) process.exitCode = 1;
+if (values.json) writeFileSync(values.json, `${JSON.stringify({ heading, ...summary, secure }, null, 2)}\n`);
+if (summary.rows.some(({ equal }) => !equal)) process.exitCode = 1;

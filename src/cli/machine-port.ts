@@ -11,6 +11,8 @@ export type RunnableMachine = Pick<Machine, 'onConsole' | 'closeInput' | 'run' |
   /** Throws a UsageError for a category that does not exist. */
   events(): AsyncIterable<unknown>;
   report(): object;
+  /** With `profile` in the configuration. */
+  profile?(): object | undefined;
 };
 
 export type CreateMachine = (configuration: MachineConfiguration) => Promise<RunnableMachine>;

@@ -33,6 +33,7 @@ import { refusalLines } from './refusals.ts';
 import { parseShare, parseVsock, type ShareOption, type VsockOption } from './shares.ts';
 import { sharingIn, sharingLines } from './sharing.ts';
 import { attachConsole } from './terminal-console.ts';
+import { TextFile } from './text-file.ts';
 import { violationLines, violationsIn } from './violations.ts';
 
 export interface RunOptions {
@@ -56,6 +57,8 @@ export interface RunOptions {
   readonly dmaPolicy?: DmaPolicy;
   readonly ultravisor: boolean;
   readonly compiler: boolean;
+  readonly dumpRegions?: string;
+  readonly profile?: string;
   readonly secureMemory?: number;
   readonly uvKey?: string;
   readonly requireSealed?: boolean;
@@ -129,6 +132,8 @@ export function addRunCommand(program: Command, context: RunContext, finish: (st
       },
     )
     .option('--no-compiler', 'interpret everything: slower, and otherwise the same')
+    .option('--dump-regions <file>', 'write what the region compiler makes: guest code, structure, WebAssembly')
+    .option('--profile <file>', 'write where the guest spends its instructions, for the viewers of .cpuprofile files')
     .option('--no-ultravisor', 'a machine whose guests cannot turn secure')
     .option(
       '--secure-memory <size>',
@@ -178,9 +183,11 @@ export async function run(options: RunOptions, context: RunContext): Promise<num
   const { host } = context;
   if (options.report !== undefined) await requireWritable(options.report);
   const networks = new Networks(options.net ?? [], options.pcap, (message) => say(host, message));
+  const profile = options.profile === undefined ? undefined : new TextFile(options.profile);
+  const regions = options.dumpRegions === undefined ? undefined : new TextFile(options.dumpRegions);
   let machine: RunnableMachine | undefined;
   try {
-    machine = await createMachine(options, context, networks);
+    machine = await createMachine(options, context, networks, regions);
     await networks.open();
     if (options.trace !== undefined) void printEvents(machine.events(), host);
     const end = judged(await runMachine(machine, options, host), machine, options, host);
@@ -193,6 +200,11 @@ export async function run(options: RunOptions, context: RunContext): Promise<num
     if (options.report !== undefined) await writeReport(options.report, context, errorEnd(error), machine?.report());
     throw error;
   } finally {
+    // However it ended: what was measured until then is wanted.
+    const measured = machine?.profile?.();
+    if (measured !== undefined) profile?.write(`${JSON.stringify(measured)}\n`);
+    profile?.close();
+    regions?.close();
     await machine?.[Symbol.asyncDispose]();
     networks.close();
   }
@@ -215,7 +227,12 @@ interface RunEnd {
   readonly outcome: RunOutcome;
 }
 
-async function createMachine(options: RunOptions, context: RunContext, networks: Networks): Promise<RunnableMachine> {
+async function createMachine(
+  options: RunOptions,
+  context: RunContext,
+  networks: Networks,
+  regions: TextFile | undefined,
+): Promise<RunnableMachine> {
   const { host } = context;
   const cache = context.guests(options.mirror);
   const kernelPath = await resolveGuestFile(options.kernel, 'kernel', cache);
@@ -239,6 +256,8 @@ async function createMachine(options: RunOptions, context: RunContext, networks:
     ...(options.dmaPolicy && { dmaPolicy: options.dmaPolicy }),
     ultravisor: options.ultravisor,
     compiler: options.compiler,
+    ...(options.profile !== undefined && { profile: true }),
+    ...(regions !== undefined && { onRegion: (text: string) => regions.write(text) }),
     ...(options.secureMemory && { secureMemoryBytes: options.secureMemory }),
     ultravisorKey: await ultravisorKey(options.uvKey, host.environment),
     requireSealed: options.requireSealed,

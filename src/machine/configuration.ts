@@ -56,6 +56,10 @@ export interface MachineConfiguration {
   readonly securePageBytes?: 0x10000 | 0x1000;
   /** False: everything is interpreted, nothing compiled. Default true. It changes speed and nothing else. */
   readonly compiler?: boolean;
+  /** Called with each compiled region, as text for people: guest code, structure, WebAssembly. */
+  readonly onRegion?: (text: string) => void;
+  /** Notes where the guest spends its instructions, for `Machine.profile`. */
+  readonly profile?: boolean;
   /** Event categories that `events()` gives when it is not told which. */
   readonly trace?: readonly string[];
 }

@@ -2,6 +2,7 @@
 
 import type { MachineHost } from '../backends/machine-host.ts';
 import { defaultRegionOptions, RegionCache } from '../cpu/compiler/cache.ts';
+import { describeRegion, type MadeRegion } from '../cpu/compiler/dump.ts';
 import { CpuCore } from '../cpu/interpreter/core.ts';
 import type { RegionHost } from '../cpu/interpreter/region-service.ts';
 import { semantics } from '../cpu/semantics/index.ts';
@@ -28,6 +29,7 @@ import { GuestSymbols } from './guest-symbols.ts';
 import { logicalMmio } from './logical-mmio.ts';
 import { Pace } from './pace.ts';
 import { CONSOLE_UNIT, powerOn } from './power-on.ts';
+import { GuestProfile } from './profile.ts';
 import { RandomSource } from './random-source.ts';
 import { type MachineReport, namedExits, type RunOutcome } from './report.ts';
 import { Scheduler } from './scheduler.ts';
@@ -45,6 +47,7 @@ export class Machine implements AsyncDisposable {
   private readonly host: MachineHost;
   private readonly image: KernelImage;
   private readonly symbols: GuestSymbols;
+  private readonly guestProfile: GuestProfile | undefined;
   private readonly configuration: CheckedConfiguration;
   private readonly core: CpuCore;
   private readonly view: HostView;
@@ -142,7 +145,8 @@ export class Machine implements AsyncDisposable {
       },
       ref: 'private: the stub of firmware/stubs.ts',
     });
-    this.scheduler = new Scheduler(this.core, this.vcpus, this.time, {
+    this.guestProfile = configuration.profile ? new GuestProfile((reader) => this.symbols.fitting(reader)) : undefined;
+    this.scheduler = new Scheduler(this.guestProfile?.running(this.core) ?? this.core, this.vcpus, this.time, {
       beginSlice: (id) => this.hypervisor.beginSlice(id),
       endSlice: (id) => this.hypervisor.endSlice(id),
       exit: (id, reason) => this.exit(id, reason),
@@ -252,8 +256,18 @@ export class Machine implements AsyncDisposable {
   }
 
   private createCompiler(host: RegionHost): RegionCache {
-    this.compiler = new RegionCache(host, { ...defaultRegionOptions, now: () => this.host.monotonicMs() });
+    const { onRegion } = this.configuration;
+    this.compiler = new RegionCache(host, {
+      ...defaultRegionOptions,
+      now: () => this.host.monotonicMs(),
+      ...(onRegion && { onRegion: (region: MadeRegion) => onRegion(describeRegion(region)) }),
+    });
     return this.compiler;
+  }
+
+  /** Where the guest has spent its instructions, as the JSON of a .cpuprofile file; only with `profile`. */
+  profile(): object | undefined {
+    return this.guestProfile?.toJSON();
   }
 
   report(): MachineReport {

@@ -28,7 +28,7 @@ export interface SchedulerPorts {
 export type RoundResult = { readonly kind: 'ran' } | { readonly kind: 'idle'; readonly until: bigint | undefined };
 
 export class Scheduler {
-  private readonly core: CpuCore;
+  private readonly core: Pick<CpuCore, 'run'>;
   private readonly vcpus: readonly VcpuAdapter[];
   private readonly time: MachineTime;
   private readonly ports: SchedulerPorts;
@@ -38,7 +38,7 @@ export class Scheduler {
   /** Exits so far by reason. */
   readonly exits = new Map<ExitReason, number>();
 
-  constructor(core: CpuCore, vcpus: readonly VcpuAdapter[], time: MachineTime, ports: SchedulerPorts) {
+  constructor(core: Pick<CpuCore, 'run'>, vcpus: readonly VcpuAdapter[], time: MachineTime, ports: SchedulerPorts) {
     this.core = core;
     this.vcpus = vcpus;
     this.time = time;

@@ -107,3 +107,8 @@ export function opcode(name: string): Opcode {
   if (!found) throw new Error(`unknown WebAssembly instruction ${name}`);
   return found;
 }
+
+/** Names by prefix * 0x10000 + code. */
+export const opcodesByCode: ReadonlyMap<number, string> = new Map(
+  [...byName].map(([name, { prefix, code }]) => [prefix * 0x10000 + code, name]),
+);

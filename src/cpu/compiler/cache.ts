@@ -9,8 +9,9 @@ import type { FunctionRef } from '../../wasm/ir.ts';
 import { ModuleBuilder } from '../../wasm/module.ts';
 import { FETCH_MODE_USUAL, runtimeExport } from '../interpreter/generate.ts';
 import type { RegionHost, RegionService } from '../interpreter/region-service.ts';
-import { DECODED_PAGE_STRIDE, decodedPageInfo } from '../state/memory-map.ts';
+import { DECODED_PAGE_STRIDE, decodedPageInfo, RAM_BASE } from '../state/memory-map.ts';
 import { discoverRegion, type RegionLimits } from './discover.ts';
+import type { MadeRegion } from './dump.ts';
 import { generateRegion, type InterpreterImports } from './generate.ts';
 import type { RegionGraph } from './region.ts';
 import { structureRegion } from './structure.ts';
@@ -28,6 +29,8 @@ export interface RegionOptions {
   readonly patience: number;
   /** Milliseconds now, for the report. */
   readonly now?: () => number;
+  /** Called with each region made. */
+  readonly onRegion?: (region: MadeRegion) => void;
 }
 
 export const defaultRegionOptions: RegionOptions = {
@@ -143,14 +146,8 @@ export class RegionCache implements RegionService {
     const imports = regionImports(module, host, values);
     const entries = graph.entries.map((id) => graph.blocks[id].start);
     const name = `region ${entries[0].toString(16)}`;
-    const { fn, declined } = generateRegion(
-      name,
-      graph,
-      structureRegion(graph),
-      host.semantics,
-      imports,
-      this.options.counts,
-    );
+    const tree = structureRegion(graph);
+    const { fn, declined } = generateRegion(name, graph, tree, host.semantics, imports, this.options.counts);
     const ref = module.declare(name, ['i32', 'i32'], 'i32');
     module.defineBuilt(ref, fn);
     module.exportFunction('region', ref);
@@ -168,6 +165,7 @@ export class RegionCache implements RegionService {
     view.setUint32(page + decodedPageInfo.regions, 1, true);
     const slots = entries.map((entry) => page + entry * 2);
     const source = view.getUint32(page + decodedPageInfo.source, true);
+    this.options.onRegion?.({ graph, tree, bytes, pageGra: source - RAM_BASE });
     entries.forEach((entry, index) => {
       view.setUint32(slots[index], number, true);
       view.setUint32(slots[index] + 4, view.getUint32(source + entry, true), true);
@@ -231,7 +229,11 @@ export class RegionCache implements RegionService {
 }
 
 /** Imports of a region module, each made when it is first asked for; their values go into `values`. */
-function regionImports(module: ModuleBuilder, host: RegionHost, values: Record<string, WebAssembly.ImportValue>): InterpreterImports {
+function regionImports(
+  module: ModuleBuilder,
+  host: RegionHost,
+  values: Record<string, WebAssembly.ImportValue>,
+): InterpreterImports {
   const refs = new Map<string, FunctionRef>();
   const { exports } = host;
   const get = (

@@ -1,0 +1,95 @@
+// Guests for lock-step runs: a whole machine, and a program in problem state.
+
+import { defaultRegionOptions, RegionCache } from '../../src/cpu/compiler/cache.ts';
+import { CpuCore } from '../../src/cpu/interpreter/core.ts';
+import type { RegionHost } from '../../src/cpu/interpreter/region-service.ts';
+import type { SemanticsMap } from '../../src/cpu/semantics/emitter.ts';
+import { EXIT, MSR } from '../../src/cpu/state/msr.ts';
+import { Machine, type MachineConfiguration } from '../../src/index.ts';
+import type { Engine, Subject } from './lockstep.ts';
+
+/** Typed when the text before it has appeared: at the instruction that wrote its last character, in every run. */
+export type Script = readonly (readonly [prompt: string, input: string])[];
+
+export interface MachineSubjectOptions {
+  readonly script?: Script;
+  /** Arrivals by branches that make an address hot; 1: it is compiled at once. */
+  readonly threshold: number;
+}
+
+/** A machine with the virtual clock, interpreted or compiled; ends when the guest does. */
+export async function machineSubject(
+  engine: Engine,
+  configuration: MachineConfiguration,
+  { script = [], threshold }: MachineSubjectOptions,
+): Promise<Subject> {
+  const machine = await Machine.create({ ...configuration, clock: 'virtual', compiler: engine === 'tested' });
+  // Lock-step looks into the machine: nobody else has a reason to.
+  const { core } = machine as unknown as { core: CpuCore };
+  if (engine === 'tested') core.setShared('hotThreshold', BigInt(threshold));
+  const waiting = [...script];
+  let output = '';
+  let read = 0;
+  machine.onConsole((bytes) => {
+    output += Buffer.from(bytes).toString('latin1');
+    const next = waiting[0];
+    const at = next === undefined ? -1 : output.indexOf(next[0], read);
+    if (next === undefined || at < 0) return;
+    read = output.length;
+    waiting.shift();
+    machine.console.write(new TextEncoder().encode(next[1]));
+    if (waiting.length === 0) machine.closeInput();
+  });
+  if (script.length === 0) machine.closeInput();
+  let outcome: unknown;
+  return {
+    core,
+    advance: async (instructions) => {
+      const result = await machine.run({ instructions });
+      outcome = result;
+      return result.reason === 'stopped';
+    },
+    result: () => ({ outcome, output, guestSeconds: machine.report().guestSeconds }),
+    share: () => machine.report().compiler?.share ?? 0,
+  };
+}
+
+const PROGRAM_GRA = 0x10000;
+
+export interface BareProgram {
+  readonly semantics: SemanticsMap;
+  /** Instruction words, executed in real mode from PROGRAM_GRA on; the first `sc 1` ends the program. */
+  readonly words: readonly number[];
+  readonly compiled: boolean;
+}
+
+/** A core with nothing around it: what it executes is the program alone. */
+export function bareSubject({ semantics, words, compiled }: BareProgram): Subject {
+  const regions = (host: RegionHost) => new RegionCache(host, { ...defaultRegionOptions, threshold: 1 });
+  const core = new CpuCore({ semantics, ramBytes: 0x100000, cpus: 1, regions: compiled ? regions : undefined });
+  const code = new Uint8Array(words.length * 4);
+  const view = new DataView(code.buffer);
+  words.forEach((word, index) => {
+    view.setUint32(index * 4, word, true);
+  });
+  core.memory.write(PROGRAM_GRA, code);
+  const vcpu = core.vcpus[0];
+  vcpu.set64('msr', MSR.SF | MSR.LE | MSR.FP | MSR.VEC | MSR.VSX);
+  vcpu.set64('nia', BigInt(PROGRAM_GRA));
+  vcpu.set64('decExpiry', 1n << 62n);
+  vcpu.set64('gpr', BigInt(PROGRAM_GRA), 12);
+  let timebase = 0n;
+  let running = true;
+  return {
+    core,
+    advance: async (instructions) => {
+      if (!running) return false;
+      const { reason, executed } = core.run(0, instructions, timebase);
+      timebase += BigInt(executed);
+      running = reason === EXIT.budget;
+      return running;
+    },
+    result: () => ({ timebase: timebase.toString() }),
+    share: () => Number(core.shared('regionInstructions')) / Number(vcpu.retired),
+  };
+}

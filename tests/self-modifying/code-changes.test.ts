@@ -1,0 +1,193 @@
+// Code that changes under compiled code, in lock-step with the interpreter. POWER9 Linux issues one `icbi` for any range,
+// so nothing here relies on where `icbi` points: stores, new mappings and writes by the host must be enough.
+
+import { describe, expect, it } from 'vitest';
+import type { CpuCore } from '../../src/cpu/interpreter/core.ts';
+import { assemble } from '../../src/cpu/isa/assemble.ts';
+import { lockstep } from '../lockstep/lockstep.ts';
+import {
+  DATA,
+  FIRST,
+  leafFor,
+  loadNumber,
+  MAIN,
+  type Program,
+  programSubject,
+  SECOND,
+  WINDOW,
+  WINDOW_ENTRY,
+} from './programs.ts';
+
+async function same(program: Program): Promise<Awaited<ReturnType<typeof lockstep>>> {
+  const result = await lockstep({
+    start: async (engine) => programSubject(engine, program),
+    pieceInstructions: 700,
+    memoryEvery: 50_000,
+    maxInstructions: 4_000_000,
+  });
+  expect(result.instructions, 'the program must come to its end').toBeLessThan(4_000_000);
+  expect(result.instructions).toBeGreaterThan(50_000);
+  // Much of it must have been compiled again and again, or the test shows nothing.
+  expect(result.share).toBeGreaterThan(0.2);
+  return result;
+}
+
+const word = (line: string) => assemble(line) | 0;
+const barrier = ['sync 0', 'icbi 0,4', 'sync 0', 'isync'];
+
+/** r30 rounds; each calls the window or another page `calls` times and then does `change`. r31 sums up. */
+function rounds(calls: number, target: number, change: readonly string[]): string[] {
+  return [
+    ...loadNumber(30, 400),
+    'addi 31,0,0',
+    'round:',
+    ...loadNumber(29, calls),
+    ...loadNumber(28, target),
+    'again:',
+    'mtspr 9,28',
+    'bcctrl 20,0,0',
+    'addi 29,29,-1',
+    'cmpi 0,1,29,0',
+    'bc 4,2,@again',
+    ...change,
+    'addi 30,30,-1',
+    'cmpi 0,1,30,0',
+    'bc 4,2,@round',
+    'sc 1',
+  ];
+}
+
+/** Adds what the immediate says, which tests change: +1 or +2 and so on. */
+const adder = (n: number) => [`addi 31,31,${n}`, 'xori 31,31,1', 'bclr 20,0,0'];
+
+describe('code that changes', () => {
+  it('in another page, by stores', async () => {
+    const patch = [
+      ...loadNumber(4, FIRST),
+      'lwz 5,0(4)',
+      'xori 5,5,3', // addi 31,31,1 <-> addi 31,31,2
+      'stw 5,0(4)',
+      ...barrier,
+    ];
+    await same({ code: { [MAIN]: rounds(40, FIRST, patch), [FIRST]: adder(1) } });
+  });
+
+  it('in another page, by one byte', async () => {
+    const patch = [...loadNumber(4, FIRST), 'lbz 5,0(4)', 'addi 5,5,1', 'stb 5,0(4)', ...barrier];
+    await same({ code: { [MAIN]: rounds(40, FIRST, patch), [FIRST]: adder(1) } });
+  });
+
+  it('in the loop itself, in front of the store and behind it', async () => {
+    const lines = [
+      ...loadNumber(30, 30000),
+      ...loadNumber(4, MAIN),
+      'addi 31,0,0',
+      'loop:',
+      'addi 31,31,1', // MAIN + 20
+      'andi. 6,30,1023',
+      'bc 4,2,@skip',
+      'lwz 5,20(4)',
+      'xori 5,5,6',
+      'stw 5,20(4)',
+      'lwz 5,76(4)',
+      'xori 5,5,9',
+      'stw 5,76(4)',
+      ...barrier,
+      'skip:',
+      'ori 0,0,0',
+      'addi 31,31,2', // MAIN + 76
+      'rldicl 31,31,0,0',
+      'addi 30,30,-1',
+      'cmpi 0,1,30,0',
+      'bc 4,2,@loop',
+      'sc 1',
+    ];
+    await same({ code: { [MAIN]: lines } });
+  });
+
+  it('through another mapping of the page', async () => {
+    // The window leads to FIRST: stores go to the one address, calls to the other.
+    const patch = [...loadNumber(4, WINDOW), 'lwz 5,0(4)', 'xori 5,5,3', 'stw 5,0(4)', ...barrier];
+    await same({ code: { [MAIN]: rounds(40, FIRST, patch), [FIRST]: adder(1) } });
+    const other = [...loadNumber(4, FIRST), 'lwz 5,0(4)', 'xori 5,5,3', 'stw 5,0(4)', ...barrier];
+    await same({ code: { [MAIN]: rounds(40, WINDOW, other), [FIRST]: adder(1) } });
+  });
+
+  it('by data stores beside it that touch no instruction', async () => {
+    const patch = [...loadNumber(4, FIRST + 0x800), 'std 30,0(4)', 'ld 5,0(4)', 'add 31,31,5'];
+    await same({ code: { [MAIN]: rounds(40, FIRST, patch), [FIRST]: adder(1) } });
+  });
+
+  it('by vector stores, dcbz and stores across its end', async () => {
+    const patch = [
+      ...loadNumber(4, FIRST),
+      ...loadNumber(5, DATA),
+      // Saves the code, wipes it, puts it back.
+      'ld 6,0(4)',
+      'ld 7,8(4)',
+      'dcbz 0,4',
+      'std 6,0(5)',
+      'std 7,0(4)',
+      'std 6,0(4)',
+      'std 7,8(4)',
+      'addi 8,4,-4',
+      'std 30,0(8)',
+      'stw 6,0(4)',
+      ...barrier,
+    ];
+    await same({ code: { [MAIN]: rounds(40, FIRST, patch), [FIRST]: adder(5) } });
+  });
+
+  it('by a new mapping and tlbie', async () => {
+    // XOR of the two entries turns one into the other. Entries are big-endian: their low word comes last.
+    const difference = Number((leafFor(FIRST) ^ leafFor(SECOND)) & 0xffff_ffffn);
+    const remap = [
+      ...loadNumber(4, WINDOW_ENTRY),
+      ...loadNumber(6, difference),
+      'addi 7,0,4',
+      'lwbrx 5,4,7',
+      'xor 5,5,6',
+      'stwbrx 5,4,7',
+      'sync 0',
+      // The page of the window, 64 KiB, PID 1.
+      ...loadNumber(8, WINDOW | (5 << 5)),
+      'addi 9,0,1',
+      'rldicr 9,9,32,31',
+      'tlbie 8,9,0,1,1',
+      'eieio',
+      'tlbsync',
+      'sync 0',
+      'isync',
+    ];
+    await same({ code: { [MAIN]: rounds(40, WINDOW, remap), [FIRST]: adder(1), [SECOND]: adder(100) } });
+  });
+
+  it('by the host: a device writes to the page', async () => {
+    const lines = rounds(200, FIRST, []);
+    let value = 0;
+    const change = (core: CpuCore, time: number) => {
+      value = word(`addi 31,31,${1 + (time % 5)}`);
+      const bytes = new Uint8Array(4);
+      new DataView(bytes.buffer).setUint32(0, value, true);
+      core.memory.write(FIRST, bytes);
+    };
+    await same({ code: { [MAIN]: lines, [FIRST]: adder(1) }, host: { every: 2500, change } });
+  });
+
+  it('by the host: the page table changes and translations are forgotten', async () => {
+    const change = (core: CpuCore, time: number) => {
+      core.memory.storeU64BE(WINDOW_ENTRY, leafFor(time % 2 ? SECOND : FIRST));
+      core.flushTranslations();
+    };
+    await same({
+      code: { [MAIN]: rounds(200, WINDOW, []), [FIRST]: adder(1), [SECOND]: adder(100) },
+      host: { every: 2500, change },
+    });
+  });
+
+  it('so often that it is left to the interpreter', async () => {
+    const patch = [...loadNumber(4, FIRST), 'lwz 5,0(4)', 'xori 5,5,3', 'stw 5,0(4)', ...barrier];
+    const program = { code: { [MAIN]: rounds(6, FIRST, patch), [FIRST]: adder(1) } };
+    await lockstep({ start: async (engine) => programSubject(engine, program), maxInstructions: 4_000_000 });
+  });
+});
