@@ -113,7 +113,7 @@ function start(peer: { readonly name: string; readonly node?: string }, { kernel
       ...['-drive', `file=${disk},format=raw,if=none,id=d`, '-device', 'virtio-blk-pci,drive=d'],
       ...['-netdev', 'user,id=n', '-device', 'virtio-net-pci,netdev=n'],
     ],
-    { stdio },
+    { stdio: ['pipe', 'pipe', 'ignore'] },
   );
 }
 

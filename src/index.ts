@@ -13,6 +13,7 @@ export type { MachineConsole } from './machine/console.ts';
 export type { EventCategory, MachineEvent } from './machine/events.ts';
 export type { MachineReport, RunOutcome } from './machine/report.ts';
 export { PowervisorError, UsageError } from './util/errors.ts';
+export { DMA_POLICIES, type DmaPolicy } from './vmm/dma-policy.ts';
 
 /** A machine with what the options of the same names plug into it, besides `devices`. */
 export interface NodeMachineConfiguration extends MachineConfiguration, AttachmentTexts {

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -66,6 +66,28 @@ describe('the machine', () => {
     expect(machine.configuration.trace).toEqual(['hcall', 'dma']);
     expect(machine.configuration.initrd).toEqual(await readFile(initrd));
     expect(machine.timeoutMs).toBe(1500);
+  });
+
+  it('has the ultravisor key that is given, or that of the user', async () => {
+    const host = () => fakeHost({ environment: { XDG_DATA_HOME: directory } });
+    const plain = (await run([], powerOff, host())).machine.configuration;
+    expect([plain.ultravisorKey, plain.requireSealed]).toEqual([undefined, undefined]);
+    await mkdir(join(directory, 'powervisor'));
+    await writeFile(join(directory, 'powervisor', 'uv-key.pem'), "the user's");
+    await writeFile(join(directory, 'other.pem'), 'another');
+    expect((await run([], powerOff, host())).machine.configuration.ultravisorKey).toBe("the user's");
+    const given = await run(['--uv-key', join(directory, 'other.pem'), '--require-sealed'], powerOff, host());
+    expect(given.machine.configuration).toMatchObject({ ultravisorKey: 'another', requireSealed: true });
+    const missing = await run(['--uv-key', join(directory, 'none.pem')], powerOff, host());
+    expect([missing.status, missing.host.errors()]).toEqual([1, expect.stringContaining('there is no such file')]);
+  });
+
+  it('limits secure memory only when told to', async () => {
+    expect((await run([])).machine.configuration.secureMemoryBytes).toBeUndefined();
+    expect((await run(['--secure-memory', '24M'])).machine.configuration.secureMemoryBytes).toBe(24 << 20);
+    const wrong = await run(['--secure-memory', '8M']);
+    expect(wrong.status).toBe(2);
+    expect(wrong.host.errors()).toContain('--secure-memory must be at least 16M');
   });
 
   it('has the DMA policy that is named, and explains them', async () => {

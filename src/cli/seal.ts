@@ -38,8 +38,8 @@ interface ImageOptions {
 
 interface CreateOptions extends ImageOptions {
   readonly origin: string;
-  readonly for: string[];
-  readonly file: string[];
+  readonly for?: string[];
+  readonly file?: string[];
   readonly comment: string;
   readonly envelope: boolean;
   readonly out: string;
@@ -62,7 +62,7 @@ export function addSealCommand(program: Command, context: SealContext, finish: (
   const seal = program.command('seal').description('sealed images: make them, attach them, look into them');
   seal.addHelpText('after', sealHelp);
   const done = (work: Promise<void>) => work.then(() => finish(exitStatus.poweredOff));
-  const collect = (text: string, before: string[]) => [...before, text];
+  const collect = (text: string, before: string[] | undefined) => [...(before ?? []), text];
 
   seal
     .command('keys')
@@ -72,13 +72,8 @@ export function addSealCommand(program: Command, context: SealContext, finish: (
     .action((options: { out?: string; machine?: boolean }) => done(keys(options, context)));
   imageOptions(seal.command('create').description('make the blob for an image'))
     .requiredOption('--origin <key>', `public key of the owner, who may authorize machines: ${keyHelp}`)
-    .option('--for <key>', `public key of a machine that may run the image: ${keyHelp}; may be repeated`, collect, [])
-    .option(
-      '--file <name=path>',
-      'a secret file for the guest, which UV_ESMB_GET_FILE reads; may be repeated',
-      collect,
-      [],
-    )
+    .option('--for <key>', `public key of a machine that may run the image: ${keyHelp}; may be repeated`, collect)
+    .option('--file <name=path>', 'a secret file for the guest, which UV_ESMB_GET_FILE reads; may be repeated', collect)
     .option('--comment <text>', 'a note on the lockboxes; anybody can read it', '')
     .option('--no-envelope', 'leave out the digest of the whole blob, so that svm-tool can add lockboxes')
     .requiredOption('--out <file>', 'the blob')
@@ -154,10 +149,11 @@ async function create(options: CreateOptions, context: SealContext): Promise<voi
   const { environment } = context.host;
   const { comment } = options;
   const recipients = [];
-  for (const name of options.for) recipients.push({ key: await publicKeyOf(name, 'public key', environment), comment });
+  for (const name of options.for ?? [])
+    recipients.push({ key: await publicKeyOf(name, 'public key', environment), comment });
   const origin = { key: await publicKeyOf(options.origin, 'public key', environment), comment };
   const files: { name: string; content: Uint8Array; comment: string }[] = [];
-  for (const text of options.file) files.push({ ...(await secretFile(text)), comment: '' });
+  for (const text of options.file ?? []) files.push({ ...(await secretFile(text)), comment: '' });
   const twice = files.find(({ name }, i) => files.findIndex((other) => other.name === name) !== i);
   if (twice) throw new UsageError('FILE', `--file gives ${twice.name} twice.`);
   const digests = await digestsOf(await partsOf(options, context));

@@ -168,3 +168,27 @@ describe('what does not fit', () => {
     expect(() => planLayout(26 * MIB - 1, kernelOf(20 * MIB), 0)).toThrow(/26 MiB/);
   });
 });
+
+describe('a kernel that carries an ESM blob', () => {
+  const blob = new Uint8Array(5000).map((_, n) => n * 11);
+  const kernel = { ...kernelOf(0x1_2345), esmBlob: blob };
+
+  it.each(['open-firmware', 'flattened-tree'] as const)(
+    'has it behind the initrd, and /chosen says where: %s',
+    (protocol) => {
+      const { view, state } = boot(protocol, kernel, initrd);
+      const chosen = state.tree.find('/chosen')!;
+      const start = chosen.cell('linux,esm-blob-start')!;
+      expect(chosen.cell('linux,esm-blob-end')).toBe(start + blob.length);
+      expect(view.read(start, blob.length)).toEqual(blob);
+      const layout = planLayout(view.sizeBytes, kernel, initrd.length);
+      expect(start).toBeGreaterThanOrEqual(layout.initrd!.end);
+      expect(layout.rtasGra).toBeGreaterThanOrEqual(start + blob.length);
+    },
+  );
+
+  it('is refused if there is no room for both', () => {
+    const large = { ...kernel, esmBlob: new Uint8Array(29 * MIB) };
+    expect(() => planLayout(32 * MIB, large, 0)).toThrow(/The ESM blob of vmlinux does not fit/);
+  });
+});

@@ -165,6 +165,10 @@ describe('device tree services', () => {
     expect(client.ask('setprop', chosen, 'linux,initrd-start', BUFFER, 8)).toBe(8);
     expect(cellsOf(client.tree.find('/chosen')!.get('linux,initrd-start')!)).toEqual([0, 5]);
     expect(client.ask('setprop', chosen, 'bad/name', BUFFER, 8)).toBe(MINUS_1);
+    // Where the firmware has put an ESM blob is not the client's to say.
+    client.tree.find('/chosen')!.set('linux,esm-blob-start', cells(0x123));
+    expect(client.ask('setprop', chosen, 'linux,esm-blob-start', BUFFER, 4)).toBe(4);
+    expect(client.tree.find('/chosen')!.cell('linux,esm-blob-start')).toBe(0x123);
     expect(client.ask('setprop', chosen, 'large', BUFFER, 0x2_0000)).toBe(MINUS_1);
     client.call('quiesce', [], 0);
     expect(client.ask('setprop', chosen, 'late', BUFFER, 8)).toBe(MINUS_1);

@@ -109,6 +109,9 @@ export class ClientTree {
   }
 
   private set(node: DeviceNode, name: string, value: PropertyBytes): boolean {
+    // A zImage that carries a blob says where it has copied it to, in memory that the kernel's prom_init takes for itself.
+    // The firmware has put it where it stays, and said so.
+    if (name.startsWith('linux,esm-blob-') && node.properties.has(name)) return true;
     const isFull = node.properties.size >= MAX_PROPERTIES && !node.properties.has(name);
     if (this.frozen || isFull || !PROPERTY_NAME.test(name)) return false;
     node.set(name, value);

@@ -99,21 +99,23 @@ describe('call chain', () => {
   });
 
   it.each([
-    [96, 112],
-    [32, 48],
-  ])('goes on behind an interrupt frame with its marker at %d', (marker, regs) => {
+    [96, 112, 0x7265677368657265n],
+    [96, 112, 0x53474552n],
+    [32, 48, 0x53474552n],
+    [32, 48, 0x52454753n],
+  ])('goes on behind an interrupt frame with its marker at %d', (marker, regs, regshere) => {
     const guest = new Guest();
     guest.frame(0x100, 0x400, CODE + 0x1000n);
     // The interrupt found the kernel at 0x5000, whose stack pointer was 0x800.
     guest.put(0x400, STACK + 0x800n);
-    guest.put(0x400 + marker, 0x7265677368657265n);
+    guest.put(0x400 + marker, regshere);
     guest.put(0x400 + regs + 256, CODE + 0x5000n);
     guest.put(0x400 + regs + 264, MSR.SF | MSR.LE);
     guest.put(0x400 + regs + 288, CODE + 0x6000n);
     guest.frame(0x800, 0x900, CODE + 0x7000n);
     // And that was a system call of a process.
     guest.put(0x900, STACK + 0xc00n);
-    guest.put(0x900 + marker, 0x7265677368657265n);
+    guest.put(0x900 + marker, regshere);
     guest.put(0x900 + regs + 256, 0x1000_0000n);
     guest.put(0x900 + regs + 264, MSR.SF | MSR.LE | MSR.PR);
     const frames = guest.walk(CODE + 0x100n, CODE + 0x1000n, 0x100);
@@ -125,6 +127,17 @@ describe('call chain', () => {
       [0x7000n, 'return'],
       // The address in the process is not executable in this test's tables: dropped.
     ]);
+  });
+
+  it('does not go on into the stack of a process', () => {
+    const guest = new Guest();
+    guest.frame(0x100, 0x200, CODE + 0x1000n);
+    // Not recognised as a system call's: the back chain leads to the process, whose code the same tables map at 0.
+    guest.put(0x200, 0x1_0300n);
+    guest.put(0x300, 0x1_0400n);
+    guest.put(0x310, 0x2000n);
+    guest.put(0x410, 0x3000n);
+    expect(addresses(guest.walk(CODE + 0x100n, CODE + 0x1000n, 0x100))).toEqual([0x100n, 0x1000n]);
   });
 
   it('ends on loops, wild pointers and in processes', () => {

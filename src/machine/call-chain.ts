@@ -23,8 +23,11 @@ export interface WalkRegisters {
 const MAX_FRAMES = 48;
 /** Offset of the saved link register from the back chain that a stack pointer points to. */
 const LR_SAVE = 16n;
-/** What Linux puts in frames of interrupts: the marker "regshere", 96 or (since 6.2) 32 bytes into the frame. */
-const REGS_MARKER = 0x7265_6773_6865_7265n;
+/**
+ * What Linux puts in frames of interrupts and system calls, 96 or (since 6.2) 32 bytes into the frame: "regshere" in older
+ * kernels, "REGS" in newer ones, in either byte order.
+ */
+const REGS_MARKERS = [0x7265_6773_6865_7265n, 0x5245_4753n, 0x5347_4552n];
 const REGS_AT: readonly (readonly [marker: bigint, regs: bigint])[] = [
   [96n, 112n],
   [32n, 48n],
@@ -97,7 +100,7 @@ export function walk(registers: WalkRegisters, reader: GuestReader): CallFrame[]
     add(link, 'link');
     link = undefined;
     const caller = reader.load64(at);
-    const regs = REGS_AT.find(([marker]) => reader.load64(at + marker) === REGS_MARKER);
+    const regs = REGS_AT.find(([marker]) => REGS_MARKERS.includes(reader.load64(at + marker) ?? 0n));
     if (regs) {
       const base = at + regs[1];
       const inProcess = ((reader.load64(base + REGS_MSR) ?? MSR.PR) & MSR.PR) !== 0n;
@@ -106,6 +109,8 @@ export function walk(registers: WalkRegisters, reader: GuestReader): CallFrame[]
       link = reader.load64(base + REGS_LR);
     }
     if (caller === undefined || caller === 0n || caller === at) break;
+    // The stack of a process is none of the kernel's.
+    if (at >= KERNEL_BASE && caller < KERNEL_BASE) break;
     if (!regs) add(reader.load64(caller + LR_SAVE), 'return');
     at = caller;
   }

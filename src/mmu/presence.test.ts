@@ -1,5 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { defaultRegionOptions, RegionCache } from '../cpu/compiler/cache.ts';
 import { CpuCore } from '../cpu/interpreter/core.ts';
+import type { RegionHost } from '../cpu/interpreter/region-service.ts';
 import { encodeFields } from '../cpu/isa/decode.ts';
 import { instruction } from '../cpu/isa/table.ts';
 import { semantics } from '../cpu/semantics/index.ts';
@@ -11,8 +13,13 @@ const CODE = 0x1000;
 const DATA = 0x20000;
 const CALL = word('sc', { lev: 1 });
 
+const engines = ['interpreter', 'compiler'] as const;
+let engine: (typeof engines)[number];
+
 function coreWith(words: number[], at = CODE): CpuCore {
-  const core = new CpuCore({ semantics, ramBytes: 1 << 20, cpus: 1 });
+  const regions = (host: RegionHost) =>
+    new RegionCache(host, { ...defaultRegionOptions, threshold: 1, patience: Number.POSITIVE_INFINITY });
+  const core = new CpuCore({ semantics, ramBytes: 1 << 20, cpus: 1, ...(engine === 'compiler' && { regions }) });
   const view = new DataView(new ArrayBuffer(words.length * 4));
   words.forEach((w, i) => {
     view.setUint32(i * 4, w, true);
@@ -26,7 +33,11 @@ function coreWith(words: number[], at = CODE): CpuCore {
 }
 const addressAsked = (core: CpuCore) => Number(core.vcpus[0].get64('mmioAddress'));
 
-describe('an absent page', () => {
+describe.each(engines)('an absent page: %s', (name) => {
+  beforeEach(() => {
+    engine = name;
+  });
+
   it('is asked for by a load, which then finds what was brought, and counts once', () => {
     const core = coreWith([word('ld', { rt: 5, ra: 4, ds: 2 }), CALL]);
     core.markPages(DATA, 0x10000, presence.absent);
@@ -113,7 +124,71 @@ describe('an absent page', () => {
   });
 });
 
-describe('a watched page', () => {
+describe.each(engines)('a loop over pages that come and go: %s', (name) => {
+  // The loop straddles two pages of code; r4 goes round 16 pages of data, each word of which is counted up.
+  const code = [
+    word('addi', { rt: 9, ra: 0, si: 2000 }),
+    word('mtspr', { rs: 9, spr: 9 }),
+    word('ld', { rt: 5, ra: 4, ds: 0 }), // loop
+    word('add', { rt: 6, ra: 6, rb: 5 }),
+    word('addi', { rt: 5, ra: 5, si: 3 }), // first word of the second page
+    word('std', { rs: 5, ra: 4, ds: 0 }),
+    word('addi', { rt: 7, ra: 7, si: 0x1000 }),
+    word('rldicl', { ra: 7, rs: 7, sh: 0, mb: 48 }),
+    word('add', { rt: 4, ra: 8, rb: 7 }),
+    word('bc', { bo: 16, bi: 0, bd: -7 }),
+    CALL,
+  ];
+  const at = 0x2000 - 16;
+
+  function runLoop(paging: boolean): { executed: number; registers: bigint[]; asked: number } {
+    engine = name;
+    const core = coreWith(code, at);
+    core.vcpus[0].set64('gpr', BigInt(DATA), 8);
+    const pages = [0x1000, 0x2000, ...Array.from({ length: 16 }, (_, n) => DATA + n * 0x1000)];
+    // Contents of the pages that are out.
+    const out = new Map<number, Uint8Array>();
+    const remove = (page: number) => {
+      out.set(page, core.memory.read(page, 0x1000));
+      core.memory.fill(page, 0x1000, 0);
+      core.markPages(page, 0x1000, presence.absent);
+      core.forgetMarkedTranslations();
+    };
+    let executed = 0;
+    let asked = 0;
+    for (;;) {
+      const { reason, executed: now } = core.run(0, 1000, 0n);
+      executed += now;
+      if (reason === EXIT.hcall) break;
+      if (reason === EXIT.absentPage) {
+        const page = addressAsked(core) & ~0xfff;
+        asked++;
+        core.markPages(page, 0x1000, 0);
+        core.memory.write(page, out.get(page)!);
+        out.delete(page);
+      }
+      // At most three are out, so that what an instruction needs is there in the end.
+      const next = pages[(asked * 7 + executed) % pages.length];
+      if (paging && out.size < 3 && !out.has(next)) remove(next);
+    }
+    const registers = [4, 5, 6, 7].map((n) => core.vcpus[0].get64('gpr', n));
+    return { executed, registers, asked };
+  }
+
+  it('does and counts the same as one over pages that stay', () => {
+    const plain = runLoop(false);
+    const paged = runLoop(true);
+    expect(plain.executed).toBe(2 + 2000 * 8 + 1);
+    expect(paged.asked).toBeGreaterThan(100);
+    expect({ ...paged, asked: 0 }).toEqual(plain);
+  });
+});
+
+describe.each(engines)('a watched page: %s', (name) => {
+  beforeEach(() => {
+    engine = name;
+  });
+
   it('loses its mark when it is used, and only then', () => {
     const core = coreWith([word('ld', { rt: 5, ra: 4, ds: 0 }), CALL]);
     core.run(0, 100, 0n);

@@ -38,7 +38,8 @@ export class SecureFrames {
   victim(): number {
     const { ownership, residency } = this;
     for (;;) {
-      if (this.watched.length === 0) this.watchMore();
+      // Early, so that the guest has some time to use what is watched.
+      if (this.watched.length <= this.batch / 2) this.watchMore();
       const page = this.watched.shift()!;
       if (ownership.state(page) !== 'secure') continue;
       if (residency.untouched(page * ownership.pageBytes, ownership.pageBytes)) return page;
@@ -50,15 +51,20 @@ export class SecureFrames {
     this.hand = 0;
   }
 
+  private get batch(): number {
+    return Math.min(MAX_BATCH, Math.ceil((this.limit ?? MAX_BATCH) / 8));
+  }
+
   private watchMore(): void {
     const { ownership, residency } = this;
-    const batch = Math.min(MAX_BATCH, Math.ceil((this.limit ?? MAX_BATCH) / 8));
-    for (let seen = 0; seen < ownership.pages && this.watched.length < batch; seen++) {
-      if (ownership.state(this.hand) === 'secure') this.watched.push(this.hand);
+    const more: number[] = [];
+    for (let seen = 0; seen < ownership.pages && more.length < this.batch; seen++) {
+      if (ownership.state(this.hand) === 'secure') more.push(this.hand);
       this.hand = (this.hand + 1) % ownership.pages;
     }
+    this.watched.push(...more);
     residency.watch(
-      this.watched.map((page) => page * ownership.pageBytes),
+      more.map((page) => page * ownership.pageBytes),
       ownership.pageBytes,
     );
   }

@@ -17,7 +17,18 @@ import { opcode, type ValueType, valueTypeCode } from './opcodes.ts';
 const OP_END = 0x0b;
 const OP_ELSE = 0x05;
 
-export function encodeBody(fn: FunctionBuilder): Uint8Array<ArrayBuffer> {
+/** A branch of a body by its byte offset, and whether it is usually taken. */
+export interface BranchHint {
+  readonly offset: number;
+  readonly likely: boolean;
+}
+
+export interface EncodedBody {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly hints: readonly BranchHint[];
+}
+
+export function encodeBody(fn: FunctionBuilder): EncodedBody {
   return new BodyEncoder(fn).encode();
 }
 
@@ -48,6 +59,7 @@ class BodyEncoder {
   private readonly fn: FunctionBuilder;
   private readonly code = new ByteWriter();
   private readonly locals: ValueType[] = [];
+  private readonly hints: BranchHint[] = [];
   /** Locals whose value nobody needs any more. */
   private readonly free: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
   private readonly labels: Label[] = [];
@@ -56,7 +68,7 @@ class BodyEncoder {
     this.fn = fn;
   }
 
-  encode(): Uint8Array<ArrayBuffer> {
+  encode(): EncodedBody {
     dropDeadUses(this.fn.body);
     this.statements(this.fn.body);
     if (this.fn.signature.result) this.code.u8(0x00); // a result is always returned by a statement
@@ -73,8 +85,10 @@ class BodyEncoder {
       out.unsigned(count);
       out.u8(valueTypeCode[type]);
     }
+    const start = out.length;
     out.append(this.code.bytes());
-    return out.bytes();
+    const hints = this.hints.map(({ offset, likely }) => ({ offset: offset + start, likely }));
+    return { bytes: out.bytes(), hints };
   }
 
   private statements(list: readonly Statement[]): void {
@@ -118,6 +132,7 @@ class BodyEncoder {
         return;
       case 'if':
         this.push(s.condition);
+        if (s.likely !== undefined) this.hints.push({ offset: code.length, likely: s.likely });
         code.u8(0x04);
         code.u8(0x40);
         this.labels.push(s.label);

@@ -126,6 +126,8 @@ export type Statement =
       readonly condition: Value;
       readonly yes: Statement[];
       readonly no: Statement[];
+      /** Whether `yes` is what usually happens, if that is known. */
+      readonly likely?: boolean;
     }
   | { readonly kind: 'block' | 'loop'; readonly label: Label; readonly body: Statement[] }
   | { readonly kind: 'list'; readonly body: Statement[] }
@@ -980,7 +982,7 @@ export class FunctionBuilder {
   }
 
   /** The parts are run at once to collect their statements; a known condition keeps only the part that happens. */
-  if(condition: I32, then: () => void, otherwise?: () => void): void {
+  if(condition: I32, then: () => void, otherwise?: () => void, likely?: boolean): void {
     const known = condition.known;
     if (known !== undefined) {
       if (known) then();
@@ -991,10 +993,10 @@ export class FunctionBuilder {
     const label = new Label('if');
     const thenBody = this.collect(then);
     const elseBody = otherwise ? this.collect(otherwise) : [];
-    this.emit({ kind: 'if', label, condition, yes: thenBody, no: elseBody });
+    this.emit({ kind: 'if', label, condition, yes: thenBody, no: elseBody, likely });
   }
   /** The value of whichever part happens; only that part is computed. */
-  choose<V extends Value>(condition: I32, then: () => V, otherwise: () => V): V {
+  choose<V extends Value>(condition: I32, then: () => V, otherwise: () => V, likely?: boolean): V {
     const known = condition.known;
     if (known !== undefined) return known ? then() : otherwise();
     let result: Variable<ValueType> | undefined;
@@ -1003,7 +1005,7 @@ export class FunctionBuilder {
       result ??= new Variable(this, value.type, true);
       (result as unknown as Variable<'i32'>).set(value as unknown as I32);
     };
-    this.if(condition, assign(then), assign(otherwise));
+    this.if(condition, assign(then), assign(otherwise), likely);
     return (result as unknown as Variable<'i32'>).get() as unknown as V;
   }
   /** `br` to the label leaves the block. */

@@ -2,7 +2,7 @@
 
 import { assert } from '../util/errors.ts';
 import { ByteWriter } from './bytes.ts';
-import { encodeBody } from './encode.ts';
+import { type EncodedBody, encodeBody } from './encode.ts';
 import { FunctionBuilder, FunctionRef, GlobalRef, type Signature, SignatureRef } from './ir.ts';
 import { type ValueType, valueTypeCode } from './opcodes.ts';
 
@@ -17,7 +17,7 @@ export class ModuleBuilder {
   private readonly signatureIndex = new Map<string, SignatureRef>();
   private readonly imports: ImportedFunction[] = [];
   private readonly declared: FunctionRef[] = [];
-  private readonly bodies = new Map<number, Uint8Array>();
+  private readonly bodies = new Map<number, EncodedBody>();
   private readonly globals: { ref: GlobalRef; initial: number }[] = [];
   private readonly importedGlobals: { module: string; field: string; ref: GlobalRef }[] = [];
   private readonly exports: { name: string; kind: number; index: number }[] = [];
@@ -114,6 +114,26 @@ export class ModuleBuilder {
     return this.elements.length - 1;
   }
 
+  /** For engines that know the branch hinting proposal: which branches lead to what rarely happens. */
+  private branchHints(section: (id: number, write: (w: ByteWriter) => void) => void): void {
+    const hinted = this.declared.filter((ref) => this.bodies.get(ref.index)?.hints.length);
+    if (hinted.length === 0) return;
+    section(0, (w) => {
+      w.name('metadata.code.branch_hint');
+      w.unsigned(hinted.length);
+      for (const ref of hinted) {
+        const { hints } = this.bodies.get(ref.index)!;
+        w.unsigned(ref.index);
+        w.unsigned(hints.length);
+        for (const { offset, likely } of hints) {
+          w.unsigned(offset);
+          w.unsigned(1);
+          w.u8(likely ? 1 : 0);
+        }
+      }
+    });
+  }
+
   /** The finished module. Every declared function must have its body. */
   encode(): Uint8Array<ArrayBuffer> {
     const out = new ByteWriter();
@@ -200,13 +220,14 @@ export class ModuleBuilder {
         for (const ref of this.elements) w.unsigned(ref.index);
       });
     }
+    this.branchHints(section);
     section(10, (w) => {
       w.unsigned(this.declared.length);
       for (const ref of this.declared) {
         const body = this.bodies.get(ref.index);
         assert(body, `function ${ref.name} has no body`);
-        w.unsigned(body.length);
-        w.append(body);
+        w.unsigned(body.bytes.length);
+        w.append(body.bytes);
       }
     });
     // Names make profiles and stack traces readable.

@@ -31,6 +31,17 @@ describe('browserMachineHost', () => {
     await expect(browserMachineHost.decompress('xz', packed)).rejects.toThrow('gzip only, not xz');
   });
 
+  it('opens what Node has sealed, and the other way round', async () => {
+    const [browser, node] = [browserMachineHost.sealCrypto!, nodeMachineHost.sealCrypto!];
+    const { privatePem, publicPem } = await node.generateKey();
+    const secret = Uint8Array.of(1, 2, 3);
+    const wrapped = await (await node.publicKey(publicPem, 'a key')).wrap(secret);
+    expect(await (await browser.privateKey(privatePem, 'a key')).unwrap(wrapped)).toEqual(secret);
+    const key = browser.randomBytes(32);
+    expect(await node.open(key, await browser.seal(key, secret))).toEqual(secret);
+    expect(await browser.sha512(secret)).toEqual(await node.sha512(secret));
+  });
+
   it('lets timers have their turn between breaths, without waiting for one', async () => {
     let timerRan = false;
     setTimeout(() => {

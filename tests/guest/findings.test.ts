@@ -85,6 +85,31 @@ describe.skipIf('reason' in files)(title, { timeout: 900_000 }, () => {
       );
     });
 
+    it('reports where it was, and nothing of what it knows', async () => {
+      await using guest = await start({ append: NOT_FORCED, devices: [rng()] });
+      await guest.expect('~ # ');
+      // In files, in environments, on the stacks of processes and in arguments of system calls.
+      await guest.command(
+        'C=$(printf %s-%s CANARY 5b1f0c7a); C=$C$C$C$C; export C; for i in 1 2 3 4; do echo $C > /tmp/$C.$i; cat /tmp/$C.$i; done',
+      );
+      await guest.command('for i in 1 2 3; do dd if=/dev/hwrng of=/tmp/$C bs=512 count=4 2>/dev/null; done');
+      const report = guest.machine.report();
+      expect(report.violations.count).toBeGreaterThan(10);
+      const text = JSON.stringify(report, (_key, value) => (typeof value === 'bigint' ? value.toString(16) : value));
+      expect(text).not.toMatch(/CANARY|5b1f0c7a/);
+      // Nor as numbers of 64 bits, at any offset and in either byte order.
+      const secret = Buffer.from('CANARY-5b1f0c7aCANARY-5b1f0c7a');
+      for (let at = 0; at < 15; at++) {
+        const piece = secret.subarray(at, at + 8);
+        expect(text).not.toContain(piece.toString('hex'));
+        expect(text).not.toContain(Buffer.from(piece).reverse().toString('hex'));
+      }
+      // A chain ends where the kernel was entered, by a process or by its own thread.
+      const asked = report.violations.records.map(reading).find(({ calls }) => calls.includes('rng_dev_read'))!;
+      expect(asked.calls.slice(-3)).toEqual(['system_call_exception', 'system_call_vectored_common', 'unknown']);
+      expect(asked.cause!.chain.map(({ kind }) => kind).slice(-3)).toEqual(['return', 'return', 'process']);
+    });
+
     it('hangs when its network card is brought up', async () => {
       await using guest = await start({ append: NOT_FORCED, devices: [net()] });
       await guest.expect('~ # ');

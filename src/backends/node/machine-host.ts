@@ -2,6 +2,7 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
 import type { MachineHost } from '../machine-host.ts';
 import { decompress, detectCompression } from './decompress.ts';
 import { nodePageCipher } from './page-cipher.ts';
@@ -9,6 +10,10 @@ import { nodeSealCrypto } from './seal-crypto.ts';
 
 /** More than any kernel unpacks to. */
 const MAX_KERNEL_BYTES = 2 ** 30;
+
+// Compiled regions say which branches are rare. Node up to 24 looks at that only when told to: without it each TLB probe
+// makes room for its slow path, and loops that store are a third slower (`npm run bench`, sieve and integer matmul).
+setFlagsFromString('--experimental-wasm-branch-hinting');
 
 export const nodeMachineHost: MachineHost = {
   monotonicMs: () => performance.now(),

@@ -93,6 +93,18 @@ describe('a raw disk', () => {
     await (await RawDisk.open(path, false)).close();
   });
 
+  const noQemu = process.platform !== 'linux' || spawnSync('qemu-io', ['--version']).error;
+  it.skipIf(noQemu)('is refused while QEMU has it', async () => {
+    const qemu = spawn('qemu-io', ['-f', 'raw', path], { stdio: ['pipe', 'pipe', 'ignore'] });
+    // Its prompt: the image is open.
+    await once(qemu.stdout, 'data');
+    await expect(RawDisk.open(path, false)).rejects.toThrow('is in use by another program');
+    await expect(RawDisk.open(path, true)).rejects.toThrow('is in use by another program');
+    qemu.stdin.end('quit\n');
+    await once(qemu, 'close');
+    await (await RawDisk.open(path, false)).close();
+  });
+
   it('is refused with a reason', async () => {
     await expect(RawDisk.open(join(directory, 'none'), false)).rejects.toThrow('there is no such file');
     await expect(RawDisk.open(directory, true)).rejects.toThrow('not a regular file');

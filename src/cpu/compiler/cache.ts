@@ -229,7 +229,11 @@ export class RegionCache implements RegionService {
 }
 
 /** Imports of a region module, each made when it is first asked for; their values go into `values`. */
-function regionImports(module: ModuleBuilder, host: RegionHost, values: Record<string, WebAssembly.ImportValue>): InterpreterImports {
+function regionImports(
+  module: ModuleBuilder,
+  host: RegionHost,
+  values: Record<string, WebAssembly.ImportValue>,
+): InterpreterImports {
   const refs = new Map<string, FunctionRef>();
   const { exports } = host;
   const get = (

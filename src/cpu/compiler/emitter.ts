@@ -196,7 +196,7 @@ export class RegionEmitter implements Emitter {
     if (this.mayBeStale) {
       const { stale } = this;
       assert(stale, 'made with the first use');
-      this.fn.if(stale.get(), () => this.leave(WAY_OUT.go, offset + 4));
+      this.fn.if(stale.get(), () => this.leave(WAY_OUT.go, offset + 4), undefined, false);
     }
   }
 
@@ -463,7 +463,7 @@ export class RegionEmitter implements Emitter {
   }
 
   private leaveOnFault(): void {
-    this.fn.if(get32(this.fn, 'fault'), () => this.leave(WAY_OUT.fault, this.offset));
+    this.fn.if(get32(this.fn, 'fault'), () => this.leave(WAY_OUT.fault, this.offset), undefined, false);
   }
 
   /** After a store on the slow path: it may have changed this region's own code. */
@@ -494,6 +494,7 @@ export class RegionEmitter implements Emitter {
         this.leaveOnFault();
         return slow;
       },
+      true,
     );
   }
 
@@ -508,6 +509,7 @@ export class RegionEmitter implements Emitter {
         this.leaveOnFault();
         this.leaveWhenStale();
       },
+      true,
     );
   }
 
@@ -524,6 +526,7 @@ export class RegionEmitter implements Emitter {
         this.leaveOnFault();
         return fn.v128From64(high, low);
       },
+      true,
     );
   }
 
@@ -542,6 +545,7 @@ export class RegionEmitter implements Emitter {
         this.leaveOnFault();
         this.leaveWhenStale();
       },
+      true,
     );
   }
 
@@ -566,6 +570,7 @@ export class RegionEmitter implements Emitter {
         if (access === 'store') this.leaveWhenStale();
         return slow;
       },
+      true,
     );
   }
 

@@ -120,7 +120,7 @@ class RegionGenerator {
     // The run loop has counted the first instruction already.
     emitter.budget.set(get32(fn, 'budget').add(1));
     const wanted = Math.max(...graph.entries.map((entry) => this.needs[entry]));
-    fn.if(emitter.budget.get().ltS(wanted), () => this.interpretEntry());
+    fn.if(emitter.budget.get().ltS(wanted), () => this.interpretEntry(), undefined, false);
     this.count('regionEntries', fn.i64(1n));
     this.count('regionInstructions', emitter.budget.get().extendS());
     this.pending.push({ kind: 'read', place: fn.later() });
@@ -314,7 +314,8 @@ class RegionGenerator {
     emitter.beginBlock(number);
     if (this.checked.has(number)) {
       emitter.setPosition(block.start, 0);
-      fn.if(emitter.budget.get().ltS(this.needs[number]), () => emitter.leave(WAY_OUT.go, block.start));
+      const short = emitter.budget.get().ltS(this.needs[number]);
+      fn.if(short, () => emitter.leave(WAY_OUT.go, block.start), undefined, false);
     }
     emitter.budget.set(emitter.budget.get().sub(count));
     const last = instructions[count - 1];

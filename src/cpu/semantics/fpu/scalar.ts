@@ -115,15 +115,16 @@ export function carefully(s: Emitter, compute: () => I64, fprf: (bits: I64) => I
 /** Ends an instruction that has a short way: `short` if `condition`, else `long`; then CR1 and the enabled interrupt. */
 function either(s: Emitter, condition: I32, short: () => void, long: () => void): void {
   if (s.flag('rc')) {
-    s.fn.if(condition, short, long);
+    s.fn.if(condition, short, long, true);
     recordStatus(s);
     s.takeFpEnabled();
     return;
   }
-  s.fn.if(condition, short, () => {
+  const rest = () => {
     long();
     s.takeFpEnabled();
-  });
+  };
+  s.fn.if(condition, short, rest, true);
 }
 
 export function arithmetic(operation: Operation, single: boolean, reads: readonly Read[], write: Write): Semantics {

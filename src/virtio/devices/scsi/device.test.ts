@@ -374,10 +374,10 @@ describe('a SCSI disk', () => {
     const all = await ready();
     all.disk.broken = { kind: 'io-error', message: 'EIO: i/o error' };
     const read = await ask(all, read10(5, 1), { inBytes: 512 });
-    expect(read).toMatchObject({ status: 2, sense: '3/11/0', residual: 512 });
-    expect([...read.senseData.subarray(0, 7)]).toEqual([0xf0, 0, 3, 0, 0, 0, 5]);
-    expect((await ask(all, write10(6, 1), { out: pattern(512) })).sense).toBe('3/c/0');
-    expect((await ask(all, [0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0])).sense).toBe('3/c/0');
+    expect(read).toMatchObject({ status: 2, sense: 'b/0/6', residual: 512 });
+    expect([...read.senseData.subarray(0, 7)]).toEqual([0xf0, 0, 0xb, 0, 0, 0, 5]);
+    expect((await ask(all, write10(6, 1), { out: pattern(512) })).sense).toBe('b/0/6');
+    expect((await ask(all, [0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0])).sense).toBe('b/0/6');
     all.disk.broken = { kind: 'no-space', message: 'the host is full' };
     for (let n = 0; n < 20; n++) expect((await ask(all, write10(6, 1), { out: pattern(512) })).sense).toBe('7/27/7');
     expect(all.warnings[0]).toBe('test disk: read failed, the guest gets an I/O error: EIO: i/o error');

@@ -63,7 +63,7 @@ function likelyCommand(word: () => number): number[] {
   return choices[word() % choices.length]();
 }
 
-it('virtio-scsi survives 100,000 sets of rubbish', async () => {
+it('virtio-scsi survives 100,000 sets of rubbish', { timeout: 180_000 }, async () => {
   const events = new ManualEvents();
   const backend = new StrictDisk();
   let failureLines = 0;
@@ -126,7 +126,7 @@ it('virtio-scsi survives 100,000 sets of rubbish', async () => {
   expect(seconds).toBeLessThan(90);
 });
 
-it('virtio-scsi survives 100,000 wild commands', async () => {
+it('virtio-scsi survives 100,000 wild commands', { timeout: 180_000 }, async () => {
   const events = new ManualEvents();
   const backend = new StrictDisk();
   const kind = new VirtioScsi({ units: [{ target: 0, backend }], events, log: { warn() {} } });

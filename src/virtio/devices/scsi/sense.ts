@@ -10,10 +10,10 @@ export const STATUS_CONDITION_MET = 0x04;
 export const SENSE_KEY = {
   NO_SENSE: 0x0,
   NOT_READY: 0x2,
-  MEDIUM_ERROR: 0x3,
   ILLEGAL_REQUEST: 0x5,
   UNIT_ATTENTION: 0x6,
   DATA_PROTECT: 0x7,
+  ABORTED_COMMAND: 0xb,
   MISCOMPARE: 0xe,
 } as const;
 
@@ -30,14 +30,12 @@ function sense(key: number, code: number, qualifier: number): Sense {
   return { key, code, qualifier };
 }
 
-const { NO_SENSE, NOT_READY, MEDIUM_ERROR, ILLEGAL_REQUEST, UNIT_ATTENTION, DATA_PROTECT, MISCOMPARE } = SENSE_KEY;
+const { NO_SENSE, NOT_READY, ILLEGAL_REQUEST, UNIT_ATTENTION, DATA_PROTECT, ABORTED_COMMAND, MISCOMPARE } = SENSE_KEY;
 
 /** The additional codes of SPC-4 annex F that are used here. */
 export const SENSE = {
   none: sense(NO_SENSE, 0, 0),
   stopped: sense(NOT_READY, 0x04, 0x02),
-  writeError: sense(MEDIUM_ERROR, 0x0c, 0x00),
-  readError: sense(MEDIUM_ERROR, 0x11, 0x00),
   parameterListLength: sense(ILLEGAL_REQUEST, 0x1a, 0x00),
   unknownCommand: sense(ILLEGAL_REQUEST, 0x20, 0x00),
   outOfRange: sense(ILLEGAL_REQUEST, 0x21, 0x00),
@@ -52,14 +50,16 @@ export const SENSE = {
   unitsChanged: sense(UNIT_ATTENTION, 0x3f, 0x0e),
   writeProtected: sense(DATA_PROTECT, 0x27, 0x00),
   noSpace: sense(DATA_PROTECT, 0x27, 0x07),
+  /** I/O process terminated. A medium error would be read as a lost sector, and in Linux be ENODATA instead of EIO. */
+  hostError: sense(ABORTED_COMMAND, 0x00, 0x06),
   miscompare: sense(MISCOMPARE, 0x1d, 0x00),
 } as const;
 
 /** What the guest is told of a failure of the host at block `lba`. */
-export function hostSense(failure: BlockFailure, direction: 'read' | 'write', lba: number): Sense {
+export function hostSense(failure: BlockFailure, lba: number): Sense {
   if (failure.kind === 'no-space') return SENSE.noSpace;
   if (failure.kind === 'read-only') return SENSE.writeProtected;
-  return { ...(direction === 'read' ? SENSE.readError : SENSE.writeError), information: lba };
+  return { ...SENSE.hostError, information: lba };
 }
 
 /** 18 bytes of the fixed format, or 8 and more of the one with descriptors (SPC-4 4.5.2, 4.5.3). */

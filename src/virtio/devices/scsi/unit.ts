@@ -229,13 +229,13 @@ export class LogicalUnit {
   private async flush(lba: number): Promise<ScsiResult> {
     if (this.backend.readOnly) return good;
     const failure = await this.backend.flush();
-    return failure ? checkCondition(hostSense(failure, 'write', lba), failure.message) : good;
+    return failure ? checkCondition(hostSense(failure, lba), failure.message) : good;
   }
 
   private async read(lba: number, target: Uint8Array): Promise<ScsiResult> {
     if (target.length === 0) return good;
     const failure = await this.backend.read(lba * this.facts.logicalBytes, target);
-    if (failure) return checkCondition(hostSense(failure, 'read', lba), failure.message);
+    if (failure) return checkCondition(hostSense(failure, lba), failure.message);
     return { status: STATUS_GOOD, data: target };
   }
 
@@ -243,7 +243,7 @@ export class LogicalUnit {
   private async written(lba: number, work: Promise<BlockOutcome>, safe: boolean): Promise<ScsiResult> {
     let failure = await work;
     if (!failure && (safe || !this.writeCache)) failure = await this.backend.flush();
-    return failure ? checkCondition(hostSense(failure, 'write', lba), failure.message) : good;
+    return failure ? checkCondition(hostSense(failure, lba), failure.message) : good;
   }
 
   /** Reads all of it; with `wanted`, compares. */
@@ -254,7 +254,7 @@ export class LogicalUnit {
     for (let done = 0; done < total; done += piece.length) {
       const part = piece.subarray(0, Math.min(piece.length, total - done));
       const failure = await this.backend.read(lba * logicalBytes + done, part);
-      if (failure) return checkCondition(hostSense(failure, 'read', lba), failure.message);
+      if (failure) return checkCondition(hostSense(failure, lba), failure.message);
       if (wanted && !part.every((byte, n) => byte === wanted[done + n])) return checkCondition(SENSE.miscompare);
     }
     return good;
@@ -301,7 +301,7 @@ export class LogicalUnit {
     const { logicalBytes } = this.facts;
     for (const { offset, lenBytes } of ranges) {
       const failure = await this.backend.discard(offset, lenBytes);
-      if (failure) return checkCondition(hostSense(failure, 'write', offset / logicalBytes), failure.message);
+      if (failure) return checkCondition(hostSense(failure, offset / logicalBytes), failure.message);
     }
     return good;
   }

@@ -1,0 +1,231 @@
+// Compiled regions beside the interpreter: the same programs in slices of the same budgets, the same registers and RAM after each.
+
+import { describe, expect, it } from 'vitest';
+import { CpuCore } from '../interpreter/core.ts';
+import { encodeFields } from '../isa/decode.ts';
+import { instruction } from '../isa/table.ts';
+import { semantics } from '../semantics/index.ts';
+import { EXIT, type ExitReason, MSR, VECTOR } from '../state/msr.ts';
+import { defaultRegionOptions, RegionCache, type RegionOptions } from './cache.ts';
+
+const word = (op: string, fields: Record<string, number>) => encodeFields(instruction(op), fields);
+const addi = (rt: number, ra: number, si: number) => word('addi', { rt, ra, si });
+const bdnz = (bd: number) => word('bc', { bo: 16, bi: 0, bd });
+const mtctr = (rs: number) => word('mtspr', { rs, spr: 9 });
+const sc1 = word('sc', { lev: 1 });
+
+const START = 0x1000;
+
+function wordBytes(words: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(words.length * 4);
+  const view = new DataView(bytes.buffer);
+  words.forEach((each, index) => {
+    view.setUint32(index * 4, each, true);
+  });
+  return bytes;
+}
+
+function firstDifference(a: Uint8Array, b: Uint8Array): number {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return i;
+  return -1;
+}
+
+/** The same program on a core that interprets and on one that compiles whatever a branch comes to. */
+class Pair {
+  readonly interpreter: CpuCore;
+  readonly compiler: CpuCore;
+  readonly regions: RegionCache;
+  private timebase = 0n;
+
+  constructor(words: readonly number[], options: Partial<RegionOptions> = {}, msr: bigint = MSR.SF | MSR.LE) {
+    const machine = { semantics, ramBytes: 1 << 20, cpus: 1 };
+    this.interpreter = new CpuCore(machine);
+    let made: RegionCache | undefined;
+    this.compiler = new CpuCore({
+      ...machine,
+      regions: (host) => {
+        made = new RegionCache(host, { ...defaultRegionOptions, threshold: 1, ...options });
+        return made;
+      },
+    });
+    this.regions = made!;
+    for (const core of this.cores) {
+      core.memory.write(START, wordBytes(words));
+      core.vcpus[0].set64('msr', msr);
+      core.vcpus[0].set64('nia', BigInt(START));
+      core.vcpus[0].set64('decExpiry', 1n << 62n);
+    }
+  }
+  get cores(): readonly [CpuCore, CpuCore] {
+    return [this.interpreter, this.compiler];
+  }
+
+  /** Runs both, compares all they can be told apart by, and gives the reason that both stopped for. */
+  run(budget: number): ExitReason {
+    const [wanted, found] = this.cores.map((core) => core.run(0, budget, this.timebase));
+    this.timebase += BigInt(wanted.executed);
+    expect(found).toEqual(wanted);
+    const [before, after] = this.cores.map((core) => core.vcpus[0].block());
+    expect(firstDifference(before, after)).toBe(-1);
+    const [wantedRam, foundRam] = this.cores.map((core) => core.ramBytesView().subarray(0, 0x8000));
+    expect(firstDifference(wantedRam, foundRam)).toBe(-1);
+    return wanted.reason;
+  }
+
+  /** Runs in slices until something other than the budget ends one. */
+  runInSlices(budget: number): ExitReason {
+    for (let slices = 0; slices < 10_000; slices++) {
+      const reason = this.run(budget);
+      if (reason !== EXIT.budget) return reason;
+    }
+    throw new Error('the program does not end');
+  }
+
+  executed(): number {
+    return Number(this.compiler.shared('regionInstructions'));
+  }
+}
+
+/** Two nested loops with loads and stores, a call, carries and record forms. */
+const nested = [
+  addi(3, 0, 6), // outer count
+  addi(6, 0, 0x4000),
+  addi(4, 0, 9), // 0x1008: outer loop
+  mtctr(4),
+  word('ldx', { rt: 7, ra: 0, rb: 6 }), // 0x1010: inner loop
+  word('addic', { rt: 7, ra: 7, si: -3 }),
+  word('adde', { rt: 8, ra: 8, rb: 7, rc: 1 }),
+  word('stdux', { rs: 8, ra: 6, rb: 9 }),
+  word('bc', { bo: 4, bi: 0, bd: 2 }), // bge over the next
+  addi(10, 10, 1),
+  bdnz(-6),
+  word('b', { li: 6, lk: 1 }), // to 0x1044
+  addi(3, 3, -1),
+  word('cmpi', { bf: 5, l: 0, ra: 3, si: 0 }),
+  word('bc', { bo: 12, bi: 21, bd: -12 }), // bgt cr5
+  word('mftb', { rt: 11, tbr: 268 }),
+  sc1,
+  word('rlwinm', { rs: 8, ra: 12, sh: 7, mb: 3, me: 19, rc: 1 }), // 0x1044: the function
+  word('subfic', { rt: 13, ra: 12, si: 77 }),
+  word('bclr', { bo: 20, bi: 0 }),
+];
+
+describe('compiled regions', () => {
+  it.each([1, 2, 3, 5, 7, 11, 13, 29, 50, 1000])('stop on the instruction that a budget of %d ends at', (budget) => {
+    const pair = new Pair(nested);
+    for (const core of pair.cores) core.vcpus[0].set64('gpr', 8n, 9);
+    expect(pair.runInSlices(budget)).toBe(EXIT.hcall);
+    if (budget >= 50) expect(pair.executed()).toBeGreaterThan(100);
+  });
+
+  it('see a store of theirs to an instruction that comes next', () => {
+    for (const store of ['stw', 'stwu']) {
+      const patched = addi(3, 3, 100);
+      const pair = new Pair([
+        word('addis', { rt: 5, ra: 0, si: patched >>> 16 }),
+        word('ori', { rs: 5, ra: 5, ui: patched & 0xffff }),
+        addi(6, 0, START),
+        addi(4, 0, 20),
+        mtctr(4),
+        addi(7, 7, 1), // 0x1014: loop
+        word('cmpi', { bf: 0, l: 1, ra: 7, si: 10 }),
+        word('bc', { bo: 4, bi: 2, bd: 3 }), // bne over the store and what follows it
+        word(store, { rs: 5, ra: 6, d: 0x24 }),
+        addi(3, 3, 1), // 0x1024: patched
+        addi(6, 0, START),
+        bdnz(-6),
+        sc1,
+      ]);
+      expect(pair.run(10_000)).toBe(EXIT.hcall);
+      expect(pair.compiler.vcpus[0].get64('gpr', 3)).toBe(100n);
+      expect(Number(pair.compiler.shared('regionDrops'))).toBeGreaterThan(0);
+    }
+  });
+
+  it('are dropped when a device writes to their code', () => {
+    const pair = new Pair([addi(3, 3, 1), word('b', { li: -1 })]);
+    pair.run(1001);
+    expect(pair.executed()).toBeGreaterThan(900);
+    for (const core of pair.cores) core.memory.write(START, wordBytes([addi(3, 3, 2)]));
+    pair.run(1000);
+    expect(pair.compiler.vcpus[0].get64('gpr', 3)).toBe(501n + 1000n);
+  });
+
+  it('leave for MMIO before the access and go on with its answer', () => {
+    const pair = new Pair([
+      word('addis', { rt: 6, ra: 0, si: 0x20 }), // 2 MiB: beyond RAM
+      addi(4, 0, 5),
+      mtctr(4),
+      addi(5, 5, 3), // 0x100c: loop
+      word('lwz', { rt: 7, ra: 6, d: 8 }),
+      word('add', { rt: 5, ra: 5, rb: 7 }),
+      bdnz(-3),
+      sc1,
+    ]);
+    for (let i = 0; i < 5; i++) {
+      expect(pair.run(1000)).toBe(EXIT.mmioRead);
+      expect(pair.compiler.vcpus[0].get64('nia')).toBe(0x1010n);
+      for (const core of pair.cores) core.vcpus[0].answerMmio(BigInt(i));
+    }
+    expect(pair.run(1000)).toBe(EXIT.hcall);
+    expect(pair.compiler.vcpus[0].get64('gpr', 5)).toBe(25n);
+  });
+
+  it('take traps, and find floating point unavailable, at the instruction', () => {
+    const loop = (body: number) => [addi(4, 0, 5), mtctr(4), addi(5, 5, 1), body, bdnz(-2), sc1];
+    const trap = new Pair(loop(word('twi', { to: 4, ra: 5, si: 3 })));
+    trap.run(7);
+    trap.run(1);
+    const float = new Pair(loop(word('fadd', { frt: 1, fra: 2, frb: 3 })));
+    float.run(4);
+    expect(float.compiler.vcpus[0].get64('nia')).toBe(BigInt(VECTOR.fpUnavailable));
+    expect(float.compiler.vcpus[0].get64('srr0')).toBe(0x100cn);
+  });
+
+  it('compute in floating point and vectors as the interpreter does', () => {
+    const pair = new Pair(
+      [
+        addi(4, 0, 40),
+        mtctr(4),
+        word('fadd', { frt: 1, fra: 1, frb: 2 }),
+        word('fmadd', { frt: 3, fra: 1, frc: 2, frb: 3 }),
+        word('fdiv', { frt: 4, fra: 1, frb: 3, rc: 1 }),
+        word('xvadddp', { xt: 40, xa: 1, xb: 40 }),
+        word('vadduwm', { vrt: 5, vra: 8, vrb: 5 }),
+        word('xxlxor', { xt: 6, xa: 40, xb: 3 }),
+        word('bcdadd.', { vrt: 9, vra: 5, vrb: 8, ps: 0 }),
+        bdnz(-7),
+        sc1,
+      ],
+      {},
+      MSR.SF | MSR.LE | MSR.FP | MSR.VEC | MSR.VSX,
+    );
+    for (const core of pair.cores) {
+      core.vcpus[0].setVsr(1, 0, 0x3ff0_0000_0000_0000n);
+      core.vcpus[0].setVsr(2, 0, 0x3fb9_9999_9999_999an);
+      core.vcpus[0].setVsr(2, 1, 0x4000_0000_0000_0000n);
+    }
+    expect(pair.runInSlices(23)).toBe(EXIT.hcall);
+  });
+
+  it('are not entered while MSR[SE] asks for steps', () => {
+    const pair = new Pair([addi(3, 3, 1), word('b', { li: -1 })]);
+    pair.run(500);
+    for (const core of pair.cores) {
+      core.vcpus[0].set64('nia', BigInt(START));
+      core.vcpus[0].set64('msr', MSR.SF | MSR.LE | MSR.SE);
+    }
+    pair.run(1);
+    expect(pair.compiler.vcpus[0].get64('nia')).toBe(BigInt(VECTOR.trace));
+  });
+
+  it('are all dropped when there is too much code, and made again', () => {
+    const pair = new Pair(nested, { maxBytes: 3000 });
+    expect(pair.runInSlices(400)).toBe(EXIT.hcall);
+    for (let round = 0; round < 20; round++) {
+      for (const core of pair.cores) core.vcpus[0].set64('nia', BigInt(START));
+      expect(pair.runInSlices(400)).toBe(EXIT.hcall);
+    }
+    expect(pair.regions.statistics().flushes).toBeGreaterThan(0);
+  });
+});
