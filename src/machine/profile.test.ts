@@ -20,8 +20,14 @@ async function pocket(profile: boolean) {
     profile,
   });
   machine.closeInput();
+  let output = '';
+  machine.onConsole((bytes) => {
+    output += String.fromCharCode(...bytes);
+  });
   const outcome = await machine.run();
-  return { outcome, profile: machine.profile() as Profile | undefined, hash: await machine.stateHash() };
+  // Ticks are in what the guest prints: it would tell of an instruction more or less.
+  const { instructions, guestSeconds } = machine.report();
+  return { outcome, profile: machine.profile() as Profile | undefined, output, instructions, guestSeconds };
 }
 
 it('tells where a guest spends its instructions, and changes nothing', async () => {

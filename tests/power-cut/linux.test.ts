@@ -34,7 +34,7 @@ const work =
 const contentOf = (number: number) => Array.from({ length: 501 }, (_, n) => `${number + n}\n`).join('');
 
 async function makeDisk(raw: string, path: string, format: string): Promise<void> {
-  await (await open(raw, 'w')).truncate(DISK_BYTES);
+  writeFileSync(raw, new Uint8Array(DISK_BYTES));
   execFileSync(maker!, ['-q', '-t', 'ext4', '-F', raw, `${DISK_BYTES / 1024}k`]);
   if (format === 'raw') return;
   const bytes = await readAll(raw);
