@@ -61,9 +61,11 @@ describe.skipIf(missing !== undefined)('against QEMU', () => {
         const entry = instruction(op);
         const runner = new BlockRunner(op);
         const pending = [];
-        for (let index = 0; index < blocksPerInstruction + blocksAhead; index++) {
-          if (index < blocksPerInstruction) {
-            const block = makeBlock(entry, index, vectorSeed);
+        const step = engine.blockStep ?? 1;
+        const blocks = Math.ceil(blocksPerInstruction / step);
+        for (let index = 0; index < blocks + blocksAhead; index++) {
+          if (index < blocks) {
+            const block = makeBlock(entry, index * step, vectorSeed);
             pending.push({ block, answers: oracle.run(block) });
           }
           if (index < blocksAhead) continue;

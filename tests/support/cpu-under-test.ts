@@ -69,6 +69,8 @@ export interface UserModeCpu {
 
 export interface EngineUnderTest {
   readonly name: string;
+  /** Of the blocks of operand sets of an instruction, every how manieth is tried; for engines that are slow to start. */
+  readonly blockStep?: number;
   /** Mnemonics of the instruction table the engine executes. */
   implementedOps(): ReadonlySet<string>;
   createCpu(): Promise<CpuUnderTest>;
