@@ -52,7 +52,9 @@ export class GuestSession implements AsyncDisposable {
         return rest.slice(0, found);
       }
       if (over || Date.now() > deadline) {
-        throw new Error(`${over ?? 'time is over'} while waiting for ${wanted}; last output:\n${this.transcript.slice(-2000)}`);
+        throw new Error(
+          `${over ?? 'time is over'} while waiting for ${wanted}; last output:\n${this.transcript.slice(-2000)}`,
+        );
       }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, 200);
