@@ -18,3 +18,5 @@ await build({
   logLevel: 'warning',
 });
 await import(outfile.href);
+// Sockets of a guest's network that wait for their other end do not keep the process.
+process.exit();

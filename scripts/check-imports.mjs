@@ -34,12 +34,12 @@ export const layers = [
   ['vmm'],
   ['machine'],
   ['debug', 'monitor'],
-  ['index.ts', 'node.ts'],
   ['cli', 'web'],
+  ['index.ts'],
 ];
 
 /** Folders with a host: they may import packages and what Node or the browser has. The rest is the portable core. */
-const hostFolders = ['backends/node', 'backends/browser', 'cli', 'web', 'node.ts'];
+const hostFolders = ['backends/node', 'backends/browser', 'cli', 'web', 'index.ts'];
 
 /**
  * The unit of the layer list that a file of src/ belongs to: the longest entry that its path starts with.

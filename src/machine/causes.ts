@@ -86,9 +86,11 @@ export class GuestCauses {
   }
 }
 
+/** In the byte order of the kernel, which is not that of the vCPU while a little-endian kernel is in RTAS. */
 function readerOf(core: CpuCore, id: number): GuestReader {
   const vcpu = core.vcpus[id];
   const msr = vcpu.get64('msr');
+  const little = (msr & MSR.LE) !== 0n || vcpu.get32('interruptLittleEndian') !== 0;
   return new GuestReader(
     core.memory,
     {
@@ -97,6 +99,6 @@ function readerOf(core: CpuCore, id: number): GuestReader {
       pidr: vcpu.get64('pidr'),
       relocation: (msr & MSR.DR) !== 0n,
     },
-    (msr & MSR.LE) !== 0n,
+    little,
   );
 }

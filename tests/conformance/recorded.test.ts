@@ -39,7 +39,7 @@ async function details(
 describe.each(engines)('$name', (engine) => {
   const implemented = engine.implementedOps();
 
-  test('recorded vectors', { timeout: 600_000 }, async () => {
+  test('recorded vectors', { timeout: 1_800_000 }, async () => {
     const cpu = await engine.createCpu();
     const failures: string[] = [];
     const absent = covered.filter(({ op }) => !implemented.has(op)).map(({ op }) => op);

@@ -59,11 +59,8 @@ async function readAll(path: string): Promise<Uint8Array> {
 async function toRaw(path: string, raw: string): Promise<void> {
   const { corruptions, text } = qemuCheck(path);
   expect(corruptions, text).toBe(0);
-  const disk = await Qcow2Image.open(await openFile(path, 'r'), {
-    name: path,
-    readOnly: true,
-    decompress: decompressCluster,
-  });
+  const file = await openFile(path, 'r');
+  const disk = await Qcow2Image.open(file, { name: path, readOnly: true, decompress: decompressCluster });
   const bytes = new Uint8Array(DISK_BYTES);
   expect(await disk.read(0, bytes)).toBeUndefined();
   await disk.close();

@@ -24,7 +24,8 @@ export class GuestSession implements AsyncDisposable {
       this.look?.();
     });
     this.ended = machine.run();
-    void this.ended.then(() => this.look?.());
+    const look = () => this.look?.();
+    void this.ended.then(look, look);
   }
 
   static async start(configuration: MachineConfiguration): Promise<GuestSession> {
@@ -34,10 +35,15 @@ export class GuestSession implements AsyncDisposable {
   /** Waits for text behind what was matched before, and returns all up to its end. */
   async expect(wanted: string | RegExp, patienceMs = PATIENCE_MS): Promise<string> {
     const deadline = Date.now() + patienceMs;
-    let over = false;
-    void this.ended.then(() => {
-      over = true;
-    });
+    let over: string | undefined;
+    void this.ended.then(
+      () => {
+        over = 'the guest ended';
+      },
+      (error: unknown) => {
+        over = `the machine failed (${error})`;
+      },
+    );
     for (;;) {
       const rest = this.transcript.slice(this.read);
       const found = typeof wanted === 'string' ? indexed(rest, wanted) : matched(rest, wanted);
@@ -46,8 +52,9 @@ export class GuestSession implements AsyncDisposable {
         return rest.slice(0, found);
       }
       if (over || Date.now() > deadline) {
-        const why = over ? 'the guest ended' : 'time is over';
-        throw new Error(`${why} while waiting for ${wanted}; last output:\n${this.transcript.slice(-2000)}`);
+        throw new Error(
+          `${over ?? 'time is over'} while waiting for ${wanted}; last output:\n${this.transcript.slice(-2000)}`,
+        );
       }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, 200);
