@@ -52,14 +52,15 @@ const cases: readonly Case[] = [
       [
         '# ',
         [
-          'mount -t proc proc /proc',
-          'for i in 1 2 3; do modprobe vfat; modprobe virtio_net; echo loaded $(wc -l < /proc/modules)',
-          'rmmod vfat; rmmod fat; rmmod virtio_net; done; echo "chur""ned"\n',
+          'mount -t proc proc /proc; mount -t sysfs sysfs /sys',
+          'cd /lib/modules/*/kernel/fs/fat',
+          'for i in 1 2 3; do insmod ./fat.ko; insmod ./vfat.ko; echo modules $(grep -c fat /proc/modules)',
+          'rmmod vfat; rmmod fat; echo left $(grep -c fat /proc/modules); done; echo "chur""ned"\n',
         ].join('; '),
       ],
       ['churned', 'poweroff -f\n'],
     ],
-    proof: /(loaded [1-9][\s\S]*){3}churned/,
+    proof: /(modules 2\r?\nleft 0\r?\n){3}churned/,
   },
 ];
 
