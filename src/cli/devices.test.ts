@@ -89,6 +89,11 @@ describe('devices', () => {
   });
 
   it.each([
+    [
+      'net',
+      'There is no device "virtio-net"; there are virtio-rng, virtio-console, virtio-balloon. Network cards are made by',
+    ],
+    ['rng,queues=3', '--device virtio-rng has no option "queues"'],
     ['virtio-gpu', 'There is no device "virtio-gpu"; there are virtio-rng'],
     ['virtio-blk,file=x', 'Disks are made by --drive.'],
     ['virtio-rng,queues=3', '--device virtio-rng has no option "queues"'],

@@ -76,7 +76,9 @@ export interface DeviceOption {
 /** `--device` as written; a string is the help that was asked for instead. Throws a UsageError for what cannot be. */
 export function parseDevice(text: string): DeviceOption | string {
   const comma = text.indexOf(',');
-  const name = comma < 0 ? text : text.slice(0, comma);
+  const written = comma < 0 ? text : text.slice(0, comma);
+  // `rng` is as good as `virtio-rng`.
+  const name = isKnown(`virtio-${written}`) ? `virtio-${written}` : written;
   const rest = comma < 0 ? '' : text.slice(comma + 1);
   if (name === 'help') return deviceHelp();
   const device = DEVICES.get(name);
@@ -89,6 +91,10 @@ export function parseDevice(text: string): DeviceOption | string {
   const given = parseOptionList(`--device ${name}`, rest, [...device.rows, ...TRANSPORT_ROWS]);
   checkTransport(`--device ${name}`, given);
   return { name, given };
+}
+
+function isKnown(name: string): boolean {
+  return DEVICES.has(name) || name in MADE_OTHERWISE;
 }
 
 /** Opens the backends and says what to plug. Throws for files that cannot be opened. */
