@@ -7,5 +7,7 @@ export default defineConfig({
     exclude: ['**/node_modules/**', '**/dist/**'],
     testTimeout: 60_000,
     hookTimeout: 600_000,
+    // Guests are mostly one busy thread each; the default would leave a machine of two cores half idle.
+    maxWorkers: '100%',
   },
 });

@@ -151,8 +151,8 @@ describe.skipIf('reason' in files)(title, () => {
 
   it('the machine is the same as for a normal boot until the guest turns secure', async () => {
     const [normal, secure] = await Promise.all(
-      [NORMAL, SECURE].map(async (append) =>
-        Machine.create({ ...base, append, devices: (await Cabinet.fill('alike')).requests() }),
+      [NORMAL, SECURE].map(async (append, n) =>
+        Machine.create({ ...base, append, devices: (await Cabinet.fill(`alike-${n}`)).requests() }),
       ),
     );
     await using one = normal;
