@@ -34,6 +34,15 @@ describe('devices by the options of the command line', () => {
     ]);
   });
 
+  it('are free again once the machine is disposed of', async () => {
+    const drive = [`file=${join(folder, 'disk.raw')}`, `file=${join(folder, 'second.raw')},if=scsi`];
+    await writeFile(join(folder, 'second.raw'), new Uint8Array(1 << 20));
+    for (let round = 0; round < 3; round++) {
+      await using machine = await Machine.create({ kernel, memoryBytes: 2 ** 26, drive });
+      expect(machine.report().devices.length).toBe(2);
+    }
+  });
+
   it('that cannot be are named', async () => {
     await expect(Machine.create({ kernel, drive: ['format=raw'] })).rejects.toThrow(UsageError);
     await expect(Machine.create({ kernel, drive: ['format=raw'] })).rejects.toThrow('--drive needs file=');

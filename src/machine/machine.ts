@@ -310,7 +310,7 @@ export class Machine implements AsyncDisposable {
     this.outcome ??= { reason: 'stopped' };
     this.stream.end();
     this.guestConsole.close();
-    this.devices.close();
+    await this.devices.close();
   }
 
   private exit(id: number, reason: ExitReason): void {

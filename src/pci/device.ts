@@ -10,5 +10,5 @@ export interface PciDevice {
   /** Power-on state, the functions' included. */
   reset(): void;
   /** The machine is disposed of: lets go of what it has of the host. */
-  close?(): void;
+  close?(): void | Promise<void>;
 }

@@ -71,7 +71,7 @@ describe('plugging', () => {
   });
 });
 
-test('a reset reaches every device and bridge; closing reaches those that have something to close', () => {
+test('a reset reaches every device and bridge; closing reaches those that have something to close', async () => {
   const { devices } = bench(2);
   const log: string[] = [];
   for (const [bridge, name] of [
@@ -83,13 +83,18 @@ test('a reset reaches every device and bridge; closing reaches those that have s
       make: (bus) => ({
         ...scratchDevice(bus),
         reset: () => log.push(`reset ${name}`),
-        ...(name === 'b' && { close: () => log.push('close b') }),
+        ...(name === 'b' && {
+          close: async () => {
+            await Promise.resolve();
+            log.push('close b');
+          },
+        }),
       }),
     });
   }
   devices.bridges[1].dmaWindows.create(16, 30);
   devices.reset();
-  devices.close();
+  await devices.close();
   expect(log).toEqual(['reset a', 'reset b', 'close b']);
   expect(devices.bridges[1].dmaWindows.all().length).toBe(1);
 });

@@ -150,8 +150,8 @@ export class Devices {
   }
 
   /** Lets go of what the devices have of the host. */
-  close(): void {
-    for (const { device } of this.plugged) device.close?.();
+  async close(): Promise<void> {
+    await Promise.all(this.plugged.map(({ device }) => device.close?.()));
   }
 
   /** Connects a listener for DMA of all devices; undefined members disconnect. */

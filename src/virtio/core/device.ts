@@ -63,7 +63,7 @@ export interface DeviceKind {
   /** Back to the initial state; buffers in hand are nobody's. */
   reset(): void;
   /** The machine is disposed of. */
-  close?(): void;
+  close?(): void | Promise<void>;
 }
 
 /** How the device reaches its driver. */

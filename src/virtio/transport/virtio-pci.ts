@@ -141,8 +141,8 @@ export class VirtioPci implements PciDevice {
     this.pciFunction.reset();
   }
 
-  close(): void {
-    this.device.kind.close?.();
+  async close(): Promise<void> {
+    await this.device.kind.close?.();
   }
 
   get dmaMode(): DmaMode {

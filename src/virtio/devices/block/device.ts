@@ -121,8 +121,8 @@ export class VirtioBlock implements DeviceKind {
     this.writeback = 1;
   }
 
-  close(): void {
-    void this.backend.close();
+  close(): Promise<void> {
+    return this.backend.close();
   }
 
   /** Without FLUSH, or when the driver has said so, a write is only done when it is safe (5.2.5, 5.2.6.2). */

@@ -195,8 +195,8 @@ export class VirtioScsi implements DeviceKind {
     }
   }
 
-  close(): void {
-    for (const { unit } of this.plugged) void unit.backend.close();
+  async close(): Promise<void> {
+    await Promise.all(this.plugged.map(({ unit }) => unit.backend.close()));
   }
 
   private plug(options: ScsiUnitOptions): void {
