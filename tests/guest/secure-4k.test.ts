@@ -1,10 +1,13 @@
 // A kernel with 4K pages in secure mode: it counts the frames it shares in pages of its own, and the ultravisor with it.
+// Runs where the guest has been built: `bin/powervisor guest build linux-svm-4k`.
 
 import { describe, expect, it } from 'vitest';
 import { filesOf, GuestSession } from '../support/guest-session.ts';
+import { guestAtHand } from '../support/guests.ts';
 
 const SECURE = 'console=hvc0 svm=on swiotlb=force';
-const files = await filesOf('linux-svm-4k', 'busybox');
+const atHand = await guestAtHand('linux-svm-4k');
+const files = 'reason' in atHand ? atHand : await filesOf('linux-svm-4k', 'busybox');
 const title = 'reason' in files ? `a kernel with 4K pages (skipped: ${files.reason})` : 'a kernel with 4K pages';
 
 describe.skipIf('reason' in files)(title, () => {
