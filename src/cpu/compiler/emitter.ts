@@ -19,14 +19,14 @@ import {
   Variable,
 } from '../../wasm/ir.ts';
 import type { ValueType } from '../../wasm/opcodes.ts';
-import { checkAccess } from '../interpreter/access-checks.ts';
+import { checkAccess, fpEnabledDue, inProblemState, noteFacility } from '../interpreter/access-checks.ts';
 import { fieldValue } from '../isa/decode.ts';
 import type { Field, Instruction } from '../isa/table.ts';
 import type { Access, Emitter, StaticField } from '../semantics/emitter.ts';
 import { get32, get64, type RuntimeFunction, set32, set64 } from '../semantics/runtime.ts';
 import { type StateField, stateLayout, stateOffset } from '../state/layout.ts';
 import { dataTlbEntry, decodedPageInfo, STATE_BASE } from '../state/memory-map.ts';
-import { MSR, PROGRAM, VECTOR } from '../state/msr.ts';
+import { PROGRAM, VECTOR } from '../state/msr.ts';
 import { type Cell, CellSet, cellOf, fprCell, vrCell } from './cells.ts';
 
 /** Thrown by an emitter method that the region compiler does without. */
@@ -594,23 +594,14 @@ export class RegionEmitter implements Emitter {
     this.interrupt(VECTOR.alignment);
   }
   facilityUnavailable(facility: number): void {
-    const { fn } = this;
-    const rest = get64(fn, 'fscr').and((1n << 56n) - 1n);
-    set64(fn, 'fscr', rest.or(BigInt(facility) << 56n));
+    noteFacility(this.fn, facility);
     this.interrupt(VECTOR.facilityUnavailable);
   }
   takeFpEnabled(): void {
-    const { fn } = this;
-    const enabled = get64(fn, 'fpscr')
-      .and(1n << 30n)
-      .ne(0n);
-    const mode = get64(fn, 'msr')
-      .and(MSR.FE0 | MSR.FE1)
-      .ne(0n);
-    fn.if(enabled.and(mode), () => this.programInterrupt(PROGRAM.fpEnabled));
+    this.fn.if(fpEnabledDue(this.fn), () => this.programInterrupt(PROGRAM.fpEnabled));
   }
   problemState(): I32 {
-    return get64(this.fn, 'msr').and(MSR.PR).ne(0n);
+    return inProblemState(this.fn);
   }
   timebase(): I64 {
     return get64(this.fn, 'tbEnd').sub(this.exactBudget().extendS());

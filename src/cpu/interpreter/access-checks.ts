@@ -1,10 +1,11 @@
-// What is checked before an instruction's meaning runs: privilege, then facility (ISA 3.0B III 6.5.9, 6.5.10, 6.7.19).
+// What is checked before an instruction's meaning runs: privilege, then facility (ISA 3.0B III 6.5.9, 6.5.10, 6.7.19); and
+// the conditions that emitters share.
 
 import { assert } from '../../util/errors.ts';
-import type { I32 } from '../../wasm/ir.ts';
+import type { FunctionBuilder, I32 } from '../../wasm/ir.ts';
 import type { Instruction } from '../isa/table.ts';
 import type { Emitter } from '../semantics/emitter.ts';
-import { get64 } from '../semantics/runtime.ts';
+import { get64, set64 } from '../semantics/runtime.ts';
 import { FACILITY, MSR, PROGRAM, VECTOR } from '../state/msr.ts';
 
 export function checkAccess(s: Emitter, instruction: Instruction): void {
@@ -51,4 +52,26 @@ function upperVsr(s: Emitter, instruction: Instruction): I32 {
   const name = ['xt', 'xs'].find((candidate) => instruction.fields.has(candidate));
   assert(name, `${instruction.op} has a VSX register`);
   return s.field(name).shrU(5);
+}
+
+/** 1 if MSR[PR]. */
+export function inProblemState(fn: FunctionBuilder): I32 {
+  return get64(fn, 'msr').and(MSR.PR).ne(0n);
+}
+
+/** 1 if FPSCR[FEX] and one of MSR[FE0 FE1]: the FP enabled interrupt is due (ISA 3.0B III 6.5.9). */
+export function fpEnabledDue(fn: FunctionBuilder): I32 {
+  const enabled = get64(fn, 'fpscr')
+    .and(1n << 30n)
+    .ne(0n);
+  const mode = get64(fn, 'msr')
+    .and(MSR.FE0 | MSR.FE1)
+    .ne(0n);
+  return enabled.and(mode);
+}
+
+/** FSCR[0:7] := the facility that is unavailable (ISA 3.0B III 6.2.11). */
+export function noteFacility(fn: FunctionBuilder, facility: number): void {
+  const rest = get64(fn, 'fscr').and((1n << 56n) - 1n);
+  set64(fn, 'fscr', rest.or(BigInt(facility) << 56n));
 }

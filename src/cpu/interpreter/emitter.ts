@@ -21,7 +21,7 @@ import { byteSwap32, byteSwap64, get32, get64, type RuntimeFunction, set32, set6
 import { type StateField, stateLayout, stateOffset } from '../state/layout.ts';
 import { DECODED_SLOT_BYTES, dataTlbEntry, STATE_BASE } from '../state/memory-map.ts';
 import { MSR, MSR_IMPLEMENTED, PROGRAM, VECTOR } from '../state/msr.ts';
-import { checkAccess } from './access-checks.ts';
+import { checkAccess, fpEnabledDue, inProblemState, noteFacility } from './access-checks.ts';
 import { addressOf, type InterpreterParts, pageOfSlot } from './parts.ts';
 
 const loadOps = { 1: 'i64.load8_u', 2: 'i64.load16_u', 4: 'i64.load32_u', 8: 'i64.load' } as const;
@@ -384,23 +384,14 @@ export class InterpreterEmitter implements Emitter {
     this.interrupt(VECTOR.alignment);
   }
   facilityUnavailable(facility: number): void {
-    const { fn } = this;
-    const rest = get64(fn, 'fscr').and((1n << 56n) - 1n);
-    set64(fn, 'fscr', rest.or(BigInt(facility) << 56n));
+    noteFacility(this.fn, facility);
     this.interrupt(VECTOR.facilityUnavailable);
   }
   takeFpEnabled(): void {
-    const { fn } = this;
-    const enabled = get64(fn, 'fpscr')
-      .and(1n << 30n)
-      .ne(0n);
-    const mode = get64(fn, 'msr')
-      .and(MSR.FE0 | MSR.FE1)
-      .ne(0n);
-    fn.if(enabled.and(mode), () => this.programInterrupt(PROGRAM.fpEnabled));
+    this.fn.if(fpEnabledDue(this.fn), () => this.programInterrupt(PROGRAM.fpEnabled));
   }
   problemState(): I32 {
-    return get64(this.fn, 'msr').and(MSR.PR).ne(0n);
+    return inProblemState(this.fn);
   }
 
   setMsr(msr: I64, nia: I64): void {

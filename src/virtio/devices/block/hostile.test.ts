@@ -1,45 +1,7 @@
 import { expect, it } from 'vitest';
+import { StrictDisk } from '../../../../tests/support/strict-disk.ts';
 import { ManualEvents, throwRubbish } from '../../../../tests/support/virtio-bench.ts';
-import type { BlockBackend, BlockOutcome } from '../../../backends/block-backend.ts';
 import { VirtioBlock } from './device.ts';
-
-const SIZE = 64 * 512;
-
-/** Checks that the device keeps its word to backends. */
-class StrictDisk implements BlockBackend {
-  readonly name = 'strict disk';
-  readonly sizeBytes = SIZE;
-  readonly readOnly = false;
-  requests = 0;
-
-  private async check(offset: number, lenBytes: number): Promise<BlockOutcome> {
-    this.requests++;
-    const right =
-      Number.isInteger(offset) &&
-      offset >= 0 &&
-      offset % 512 === 0 &&
-      lenBytes % 512 === 0 &&
-      offset + lenBytes <= SIZE;
-    if (!right) throw new Error(`the device asked for ${lenBytes} bytes at ${offset}`);
-    return this.requests % 16 === 0 ? { kind: 'io-error', message: 'now and then' } : undefined;
-  }
-  read(offset: number, target: Uint8Array) {
-    return this.check(offset, target.length);
-  }
-  write(offset: number, source: Uint8Array) {
-    return this.check(offset, source.length);
-  }
-  flush() {
-    return this.check(0, 0);
-  }
-  discard(offset: number, lenBytes: number) {
-    return this.check(offset, lenBytes);
-  }
-  writeZeroes(offset: number, lenBytes: number) {
-    return this.check(offset, lenBytes);
-  }
-  async close() {}
-}
 
 it('virtio-blk survives 100,000 sets of rubbish', async () => {
   const events = new ManualEvents();
