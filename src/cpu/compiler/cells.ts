@@ -26,16 +26,16 @@ for (const name of kept) {
 }
 
 /**
- * FPR n is doubleword 0 of VSR n, whose other doubleword stays in memory: scalar floating point is what most code does
- * with these registers, and it clears the other half.
+ * VSR 0 to 31 have two cells each, of which a region uses one (vector-registers.ts): FPR n, which is doubleword 0 while
+ * the other doubleword stays in memory, or the whole register.
  */
 const firstFpr = list.length;
 for (let n = 0; n < 32; n++) {
   list.push({ id: list.length, type: 'i64', address: STATE_BASE + stateOffset('vsr', n) + 8 });
 }
-const firstVr = list.length;
-for (let n = 0; n < 32; n++) {
-  list.push({ id: list.length, type: 'v128', address: STATE_BASE + stateOffset('vsr', 32 + n) });
+const firstVsr = list.length;
+for (let n = 0; n < 64; n++) {
+  list.push({ id: list.length, type: 'v128', address: STATE_BASE + stateOffset('vsr', n) });
 }
 
 export const cells: readonly Cell[] = list;
@@ -45,7 +45,11 @@ export function fprCell(n: number): Cell {
 }
 /** VR n, which is VSR 32 + n. */
 export function vrCell(n: number): Cell {
-  return cells[firstVr + n];
+  return cells[firstVsr + 32 + n];
+}
+/** VSR n as a whole. */
+export function vsrCell(n: number): Cell {
+  return cells[firstVsr + n];
 }
 
 /** The cell of a field of the register block; undefined for what stays in memory. */

@@ -27,7 +27,7 @@ import { get32, get64, type RuntimeFunction, set32, set64 } from '../semantics/r
 import { type StateField, stateLayout, stateOffset } from '../state/layout.ts';
 import { dataTlbEntry, decodedPageInfo, STATE_BASE } from '../state/memory-map.ts';
 import { PROGRAM, VECTOR } from '../state/msr.ts';
-import { type Cell, CellSet, cellOf, fprCell, vrCell } from './cells.ts';
+import { type Cell, CellSet, cellOf, fprCell, vrCell, vsrCell } from './cells.ts';
 
 /** Thrown by an emitter method that the region compiler does without. */
 export class Declined extends Error {}
@@ -104,6 +104,8 @@ export class RegionEmitter implements Emitter {
   /** Where variables get their first value. */
   private readonly start: Statement[];
   private readonly imports: RegionImports;
+  /** Of VSR 0 to 31 those that are kept whole. */
+  private readonly vectors: ReadonlySet<number>;
   private readonly variables: (Variable<ValueType> | undefined)[] = [];
   private readonly environmentVariables: Record<EnvironmentField, Variable<'i32'> | Variable<'i64'>>;
   private readonly environmentValues: Partial<Record<EnvironmentField, Value>> = {};
@@ -124,9 +126,10 @@ export class RegionEmitter implements Emitter {
     written: new CellSet(),
   };
 
-  constructor(fn: FunctionBuilder, imports: RegionImports, page: I32, pageEa: I64) {
+  constructor(fn: FunctionBuilder, imports: RegionImports, page: I32, pageEa: I64, vectors: ReadonlySet<number>) {
     this.fn = fn;
     this.imports = imports;
+    this.vectors = vectors;
     this.page = page;
     this.pageEa = pageEa;
     this.start = fn.later();
@@ -335,18 +338,30 @@ export class RegionEmitter implements Emitter {
   private lowHalf(n: number): number {
     return STATE_BASE + stateOffset('vsr', n);
   }
+  private fprNumber(n: number): I64 {
+    if (this.vectors.has(n)) return (this.read(vsrCell(n)) as V128).extract64(1);
+    return this.read(fprCell(n)) as I64;
+  }
+  private setFprNumber(n: number, bits: I64): void {
+    const { fn } = this;
+    if (this.vectors.has(n)) {
+      this.write(vsrCell(n), fn.v128From64(bits, fn.i64(0)));
+      return;
+    }
+    this.write(fprCell(n), bits);
+    fn.store64(this.lowHalf(n), 0n);
+  }
+  private isWhole(n: number): boolean {
+    return n >= 32 || this.vectors.has(n);
+  }
   fpr(field: string): I64 {
-    return this.read(fprCell(this.number(field))) as I64;
+    return this.fprNumber(this.number(field));
   }
   setFpr(field: string, bits: I64): void {
     this.setFprNumber(this.number(field), bits);
   }
-  private setFprNumber(n: number, bits: I64): void {
-    this.write(fprCell(n), bits);
-    this.fn.store64(this.lowHalf(n), 0n);
-  }
   fprAt(index: I32): I64 {
-    return this.read(fprCell(this.at(index))) as I64;
+    return this.fprNumber(this.at(index));
   }
   setFprAt(index: I32, bits: I64): void {
     this.setFprNumber(this.at(index), bits);
@@ -359,13 +374,13 @@ export class RegionEmitter implements Emitter {
   }
   vsr(field: string): V128 {
     const n = this.number(field);
-    if (n >= 32) return this.read(vrCell(n - 32)) as V128;
+    if (this.isWhole(n)) return this.read(vsrCell(n)) as V128;
     return this.fn.v128From64(this.read(fprCell(n)) as I64, this.fn.load64(this.lowHalf(n)));
   }
   setVsr(field: string, value: V128): void {
     const n = this.number(field);
-    if (n >= 32) {
-      this.write(vrCell(n - 32), value);
+    if (this.isWhole(n)) {
+      this.write(vsrCell(n), value);
       return;
     }
     this.write(fprCell(n), value.extract64(1));
@@ -373,7 +388,7 @@ export class RegionEmitter implements Emitter {
   }
   vsrDoubleword(field: string, index: 0 | 1): I64 {
     const n = this.number(field);
-    if (n >= 32) return (this.read(vrCell(n - 32)) as V128).extract64(1 - index);
+    if (this.isWhole(n)) return (this.read(vsrCell(n)) as V128).extract64(1 - index);
     return index === 0 ? (this.read(fprCell(n)) as I64) : this.fn.load64(this.lowHalf(n));
   }
 

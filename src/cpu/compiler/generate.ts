@@ -30,6 +30,7 @@ import {
   type StructuredRegion,
   successors,
 } from './region.ts';
+import { vectorRegisters } from './vector-registers.ts';
 
 /** What regions use of the interpreter's module; a region module imports what it names. */
 export interface InterpreterImports {
@@ -109,7 +110,8 @@ class RegionGenerator {
     this.imports = imports;
     const { fn } = this;
     const page = fn.param32(0).and(-DECODED_PAGE_STRIDE);
-    this.emitter = new RegionEmitter(fn, imports, page, fn.getGlobal(imports.pageEa) as I64);
+    const vectors = vectorRegisters(graph, tree.root);
+    this.emitter = new RegionEmitter(fn, imports, page, fn.getGlobal(imports.pageEa) as I64, vectors);
     this.selectors = Array.from({ length: tree.selectors }, () => fn.variable('i32'));
     this.checked = blocksThatCloseCycles(graph, tree.root);
     this.needs = budgetNeeds(graph, this.checked);
