@@ -1,4 +1,4 @@
-// WebAssembly opcodes by the names of the specification (WebAssembly Core 2.0, section 5.4 and the SIMD proposal).
+// WebAssembly opcodes by the names of the specification (WebAssembly Core 3.0, section 5.4).
 
 export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
 
@@ -78,6 +78,7 @@ e3 f32x4.sqrt f32x4.add f32x4.sub f32x4.mul f32x4.div f32x4.min f32x4.max f32x4.
 ef f64x2.sqrt f64x2.add f64x2.sub f64x2.mul f64x2.div f64x2.min f64x2.max f64x2.pmin f64x2.pmax
 f8 i32x4.trunc_sat_f32x4_s i32x4.trunc_sat_f32x4_u f32x4.convert_i32x4_s f32x4.convert_i32x4_u
 fc i32x4.trunc_sat_f64x2_s_zero i32x4.trunc_sat_f64x2_u_zero f64x2.convert_low_i32x4_s f64x2.convert_low_i32x4_u
+105 f32x4.relaxed_madd f32x4.relaxed_nmadd f64x2.relaxed_madd f64x2.relaxed_nmadd
 `;
 
 /** Prefix byte (0 when there is none) and code of each instruction. */
