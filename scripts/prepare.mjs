@@ -53,7 +53,9 @@ export function ensureDependencies() {
 export function ensureBuilt() {
   const stamp = join(root, 'node_modules', '.powervisor-built');
   const product = join(root, 'dist', 'cli', 'main.js');
-  const inputs = ['package.json', 'tsconfig.base.json', 'tsconfig.build.json', 'src'].map((name) => join(root, name));
+  const inputs = ['package.json', 'tsconfig.base.json', 'tsconfig.build.json', 'scripts/prebuild.mjs', 'src'].map(
+    (name) => join(root, name),
+  );
   if (existsSync(product) && existsSync(stamp) && Math.max(...inputs.map(newest)) < modified(stamp)) return;
   process.stderr.write('building ...\n');
   const started = new Date();

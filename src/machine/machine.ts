@@ -4,6 +4,7 @@ import type { MachineHost } from '../backends/machine-host.ts';
 import { defaultRegionOptions, RegionCache } from '../cpu/compiler/cache.ts';
 import { describeRegion, type MadeRegion } from '../cpu/compiler/dump.ts';
 import { CpuCore } from '../cpu/interpreter/core.ts';
+import { prebuiltInterpreter } from '../cpu/interpreter/prebuilt.ts';
 import type { RegionHost } from '../cpu/interpreter/region-service.ts';
 import { semantics } from '../cpu/semantics/index.ts';
 import { EXIT, type ExitReason } from '../cpu/state/msr.ts';
@@ -97,6 +98,7 @@ export class Machine implements AsyncDisposable {
     this.randomness = new RandomSource(configuration.seed ?? (this.time.mode === 'virtual' ? 1 : undefined), host);
     this.core = new CpuCore({
       semantics,
+      image: prebuiltInterpreter,
       ramBytes: configuration.memoryBytes,
       cpus: configuration.cpus,
       regions: configuration.compiler === false ? undefined : (host) => this.createCompiler(host),

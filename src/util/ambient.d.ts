@@ -8,3 +8,5 @@ declare class TextDecoder {
   constructor(label?: string, options?: { fatal?: boolean });
   decode(input?: Uint8Array): string;
 }
+/** Decodes Base64 into a string of one character a byte. */
+declare function atob(text: string): string;

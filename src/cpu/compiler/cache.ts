@@ -7,7 +7,8 @@
 
 import type { FunctionRef } from '../../wasm/ir.ts';
 import { ModuleBuilder } from '../../wasm/module.ts';
-import { FETCH_MODE_USUAL, runtimeExport } from '../interpreter/generate.ts';
+import { runtimeExport } from '../interpreter/generate.ts';
+import { FETCH_MODE_USUAL } from '../interpreter/handlers.ts';
 import type { RegionHost, RegionService } from '../interpreter/region-service.ts';
 import { DECODED_PAGE_STRIDE, decodedPageInfo, RAM_BASE } from '../state/memory-map.ts';
 import { discoverRegion, type RegionLimits } from './discover.ts';

@@ -4,7 +4,7 @@
 import { GuestMemory, type RamWriteObserver } from '../../memory/guest-memory.ts';
 import { MMIO_ANSWERED, MMIO_IDLE } from '../../mmu/access.ts';
 import { assert, PowervisorError } from '../../util/errors.ts';
-import { decode } from '../isa/decode.ts';
+import { instructions } from '../isa/table.ts';
 import type { SemanticsMap } from '../semantics/emitter.ts';
 import type { HostCallState } from '../semantics/hostcall.ts';
 import { type SharedField, type StateField, sharedLayout, stateBytes, stateOffset } from '../state/layout.ts';
@@ -27,11 +27,13 @@ import {
   STATE_BASE,
 } from '../state/memory-map.ts';
 import type { ExitReason } from '../state/msr.ts';
-import { FETCH_MODE_USUAL, type GeneratedInterpreter, generateInterpreter } from './generate.ts';
+import { type GeneratedInterpreter, generateInterpreter } from './generate.ts';
+import { FETCH_MODE_USUAL, handlerSelector } from './handlers.ts';
+import { type InterpreterImage, interpreterOf } from './image.ts';
 import type { RegionHost, RegionService } from './region-service.ts';
 
 /** `or 1,1,1` and `or 31,31,31`: the program lowers its priority because it waits (ISA 3.0B II 3.2). */
-const YIELD_WORDS: ReadonlySet<number> = new Set([0x7c210b78, 0x7ffffb78]);
+const isYield = (word: number) => (word | 0) === 0x7c210b78 || (word | 0) === 0x7ffffb78;
 
 interface Exports {
   readonly table: WebAssembly.Table;
@@ -43,15 +45,23 @@ interface Exports {
   enterInterrupt(vector: number, srr0: bigint, cause: number): void;
 }
 
-let generated: { semantics: SemanticsMap; interpreter: GeneratedInterpreter; module: WebAssembly.Module } | undefined;
+interface LoadedInterpreter {
+  readonly semantics: SemanticsMap;
+  readonly interpreter: GeneratedInterpreter;
+  readonly select: (word: number, mode: number) => number;
+  readonly module: WebAssembly.Module;
+}
 
-/** The interpreter for a set of meanings; made once for as long as they stay the same. */
-function interpreterFor(semantics: SemanticsMap) {
-  if (generated?.semantics !== semantics) {
-    const interpreter = generateInterpreter(semantics);
-    generated = { semantics, interpreter, module: new WebAssembly.Module(interpreter.bytes) };
+let loaded: LoadedInterpreter | undefined;
+
+/** The interpreter for a set of meanings, from their `image` if there is one; made once for as long as they stay the same. */
+function interpreterFor(semantics: SemanticsMap, image: InterpreterImage | undefined): LoadedInterpreter {
+  if (loaded?.semantics !== semantics) {
+    const interpreter = (image && interpreterOf(image, semantics)) ?? generateInterpreter(semantics);
+    const select = handlerSelector(interpreter.handlers);
+    loaded = { semantics, interpreter, select, module: new WebAssembly.Module(interpreter.bytes) };
   }
-  return generated;
+  return loaded;
 }
 
 export interface CpuCoreOptions {
@@ -60,6 +70,8 @@ export interface CpuCoreOptions {
   readonly ramBytes: number;
   /** 1 to `MAX_VCPUS`. */
   readonly cpus: number;
+  /** The interpreter of these `semantics`, made earlier; without one, or for other tables, it is generated. */
+  readonly image?: InterpreterImage;
   /** Compiler of hot regions; without one everything is interpreted. */
   readonly regions?: (host: RegionHost) => RegionService;
 }
@@ -73,7 +85,6 @@ export class CpuCore implements RamWriteObserver {
   private readonly wasmMemory: WebAssembly.Memory;
   private readonly bytes: Uint8Array;
   private readonly view: DataView;
-  private readonly handlers = new Map<number, number>();
   private readonly regions: RegionService | undefined;
   private selected = -1;
 
@@ -81,7 +92,7 @@ export class CpuCore implements RamWriteObserver {
     const { ramBytes, cpus, semantics } = options;
     assert(ramBytes % 0x10000 === 0 && ramBytes > 0 && ramBytes <= MAX_RAM_BYTES, 'RAM size checked by the caller');
     assert(cpus >= 1 && cpus <= MAX_VCPUS, 'number of vCPUs checked by the caller');
-    const { interpreter, module } = interpreterFor(semantics);
+    const { interpreter, select, module } = interpreterFor(semantics, options.image);
     const pages = memoryPages(ramBytes);
     try {
       this.wasmMemory = new WebAssembly.Memory({ initial: pages, maximum: pages });
@@ -95,18 +106,11 @@ export class CpuCore implements RamWriteObserver {
     }
     this.bytes = new Uint8Array(this.wasmMemory.buffer);
     this.view = new DataView(this.wasmMemory.buffer);
-    this.implemented = interpreter.implemented;
+    this.implemented = new Set(instructions.map(({ op }) => op).filter((op) => semantics[op]));
     const hostState = new BlockHostCallState(this.view);
-    const endsTurn = (word: number) => cpus > 1 && YIELD_WORDS.has(word | 0);
-    const handlerOf = (word: number, mode: number): number => {
-      const key = (word >>> 0) * 4 + mode;
-      let handler = this.handlers.get(key);
-      if (handler === undefined) {
-        handler = endsTurn(word) ? interpreter.yieldHandler : interpreter.handlerFor(word, decode(word), mode);
-        this.handlers.set(key, handler);
-      }
-      return handler;
-    };
+    const endsTurn = (word: number) => cpus > 1 && isYield(word);
+    const handlerOf = (word: number, mode: number): number =>
+      endsTurn(word) ? interpreter.yieldHandler : select(word, mode);
     const env = {
       memory: this.wasmMemory,
       decode: handlerOf,

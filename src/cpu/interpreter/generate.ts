@@ -18,8 +18,8 @@ import { assert } from '../../util/errors.ts';
 import type { FunctionBuilder, FunctionRef, I32, I64 } from '../../wasm/ir.ts';
 import { ModuleBuilder } from '../../wasm/module.ts';
 import { enterInterrupt, takePending } from '../control/interrupts.ts';
-import { type Instruction, instructions } from '../isa/table.ts';
-import type { Semantics, SemanticsMap, StaticField } from '../semantics/emitter.ts';
+import type { Instruction } from '../isa/table.ts';
+import type { Semantics, SemanticsMap } from '../semantics/emitter.ts';
 import type { HostCall } from '../semantics/hostcall.ts';
 import {
   byteSwap32,
@@ -35,17 +35,13 @@ import {
 import { DECODED_PAGE_STRIDE, decodedPageInfo, fetchTlbEntry, memoryPages, RAM_BASE } from '../state/memory-map.ts';
 import { EXIT, MSR, PROGRAM, VECTOR } from '../state/msr.ts';
 import { InterpreterEmitter } from './emitter.ts';
+import { type HandlerNumbers, handlerVariants, STATIC_FIELDS, type StaticFlags } from './handlers.ts';
 import { addressOf, type InterpreterParts, pageOfSlot } from './parts.ts';
 
 /** Handler of an empty slot: decodes the word and carries on with what it is. */
 export const HANDLER_DECODE = 0;
 /** Handler of the slot behind a page. */
 export const HANDLER_END = 1;
-
-const STATIC_FIELDS: readonly StaticField[] = ['rc', 'oe', 'aa', 'lk'];
-
-/** Byte order and width for which a page is decoded: bit 0 little-endian, bit 1 64-bit. */
-export const FETCH_MODE_USUAL = 3;
 
 /** Name under which the interpreter's module exports a runtime function. */
 export function runtimeExport(name: string): string {
@@ -54,13 +50,11 @@ export function runtimeExport(name: string): string {
 
 export interface GeneratedInterpreter {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The handler of an instruction word, for a fetch mode. */
-  readonly handlerFor: (word: number, instruction: Instruction | undefined, mode: number) => number;
+  readonly handlers: HandlerNumbers;
   /** Handler that ends the turn of a vCPU: for hints that it waits for another one. */
   readonly yieldHandler: number;
   /** Host functions by the number that `hostCall` passes. */
   readonly hostCalls: readonly HostCall[];
-  readonly implemented: ReadonlySet<string>;
 }
 
 export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpreter {
@@ -98,27 +92,21 @@ export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpret
   defineSlots(module, parts, decodeHandler, endHandler, decodeImport);
   const run = defineRun(module, parts, decodeImport);
 
-  // Handlers, by instruction and by the values of its static fields.
-  const usual = new Map<string, number>();
-  const anyMode = new Map<string, number>();
-  const implemented = new Set<string>();
+  const usual: number[] = [];
+  const anyMode: number[] = [];
   const illegal = defineIllegal(module, parts);
   const yieldHandler = defineYield(module, parts);
-  for (const instruction of instructions) {
-    if (semantics[instruction.op]) implemented.add(instruction.op);
+  for (const { instruction, flags } of handlerVariants()) {
     // What has no meaning still answers to privilege and facility before it is illegal.
     const meaning = semantics[instruction.op] ?? ((s) => s.programInterrupt(PROGRAM.illegal));
-    for (const flags of staticValues(instruction)) {
-      const key = handlerKey(instruction, flags);
-      const first = defineHandler(module, parts, instruction, meaning, flags, false);
-      usual.set(key, module.addToTable(first.ref));
-      anyMode.set(
-        key,
-        first.modeDependent
-          ? module.addToTable(defineHandler(module, parts, instruction, meaning, flags, true).ref)
-          : usual.get(key)!,
-      );
-    }
+    const first = defineHandler(module, parts, instruction, meaning, flags, false);
+    const number = module.addToTable(first.ref);
+    usual.push(number);
+    anyMode.push(
+      first.modeDependent
+        ? module.addToTable(defineHandler(module, parts, instruction, meaning, flags, true).ref)
+        : number,
+    );
   }
   module.exportFunction('run', run);
   module.exportFunction('contextChanged', runtime.ref(contextChanged));
@@ -134,39 +122,10 @@ export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpret
   runtime.defineAll();
   for (const [name, ref] of runtime.all()) module.exportFunction(runtimeExport(name), ref);
 
-  const handlerFor = (word: number, instruction: Instruction | undefined, mode: number): number => {
-    if (!instruction) return illegal;
-    const key = handlerKey(instruction, staticValuesOf(instruction, word));
-    const table = mode === FETCH_MODE_USUAL ? usual : anyMode;
-    return table.get(key) ?? illegal;
-  };
-  return { bytes: module.encode(), handlerFor, yieldHandler, hostCalls, implemented };
+  return { bytes: module.encode(), handlers: { usual, anyMode, illegal }, yieldHandler, hostCalls };
 }
 
-type StaticFlags = Readonly<Partial<Record<StaticField, boolean>>>;
-
-function staticValues(instruction: Instruction): StaticFlags[] {
-  let all: StaticFlags[] = [{}];
-  for (const name of STATIC_FIELDS) {
-    if (!instruction.fields.has(name)) continue;
-    all = all.flatMap((flags) => [
-      { ...flags, [name]: false },
-      { ...flags, [name]: true },
-    ]);
-  }
-  return all;
-}
-
-function staticValuesOf(instruction: Instruction, word: number): StaticFlags {
-  const flags: Partial<Record<StaticField, boolean>> = {};
-  for (const name of STATIC_FIELDS) {
-    const field = instruction.fields.get(name);
-    if (field) flags[name] = ((word >>> (31 - field.pieces[0].first)) & 1) === 1;
-  }
-  return flags;
-}
-
-function handlerKey(instruction: Instruction, flags: StaticFlags): string {
+function handlerName(instruction: Instruction, flags: StaticFlags): string {
   return `${instruction.op}${STATIC_FIELDS.map((name) => (flags[name] ? `:${name}` : '')).join('')}`;
 }
 
@@ -179,7 +138,7 @@ function defineHandler(
   anyMode: boolean,
 ): { ref: FunctionRef; modeDependent: boolean } {
   let modeDependent = false;
-  const name = `${handlerKey(instruction, flags)}${anyMode ? '@' : ''}`;
+  const name = `${handlerName(instruction, flags)}${anyMode ? '@' : ''}`;
   const ref = module.function(name, ['i32', 'i32'], 'i32', (fn) => {
     const emitter = new InterpreterEmitter(fn, parts, instruction, flags, anyMode);
     emitter.prologue();

@@ -2,6 +2,8 @@
 // decimal). They are written with BigInt, take their operands from the `scratch` vector registers of the register block
 // and leave results there. FPSCR, CR and the like are reached through the block as well.
 
+import { assert } from '../../util/errors.ts';
+
 /** The register block as a host function sees it. Vectors are 128-bit numbers, element 0 in the upper bits. */
 export interface HostCallState {
   scratch(index: number): bigint;
@@ -18,6 +20,17 @@ export interface HostCall {
   readonly run: (state: HostCallState) => void;
 }
 
+const named = new Map<string, HostCall>();
+
+/** Defines a host call; no two have the same name. */
 export function hostCall(name: string, run: (state: HostCallState) => void): HostCall {
-  return { name, run };
+  assert(!named.has(name), `two host calls are called ${name}`);
+  const call = { name, run };
+  named.set(name, call);
+  return call;
+}
+
+/** The host call of that name, if what defines it has been imported. */
+export function hostCallNamed(name: string): HostCall | undefined {
+  return named.get(name);
 }
