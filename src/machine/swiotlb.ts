@@ -76,6 +76,9 @@ export class SwiotlbView {
   }
 
   private find(reader: GuestReader): Found | undefined {
+    const shared = [...this.shared()];
+    // Reading a kernel's symbols takes a while: not for guests that share nothing.
+    if (shared.length === 0) return undefined;
     const at = this.symbols(reader)?.addressOf(SYMBOL);
     if (at === undefined) return undefined;
     const start = reader.load64(at);
@@ -83,7 +86,7 @@ export class SwiotlbView {
     if (start === undefined || end === undefined || start >= end || end >= REAL_MASK) return undefined;
     const startGra = Number(start);
     const endGra = Number(end);
-    const isShared = [...this.shared()].some((range) => range.startGra <= startGra && endGra <= range.endGra);
+    const isShared = shared.some((range) => range.startGra <= startGra && endGra <= range.endGra);
     const slots = (endGra - startGra) / SLOT_BYTES;
     if (!isShared || !Number.isInteger(slots)) return undefined;
     const words = Array.from({ length: WORDS }, (_, i) => reader.load32(at + BigInt(4 * i)) ?? 0);
