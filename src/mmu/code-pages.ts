@@ -29,7 +29,7 @@ import {
   TLB_MODE_COUNT,
 } from '../cpu/state/memory-map.ts';
 import type { I32 } from '../wasm/ir.ts';
-import { flushFetch } from './tlb.ts';
+import { endCodeEpoch, flushFetch } from './tlb.ts';
 
 /** Stores that a decoded page puts up with between two entries from another page before it is given back. */
 const STORE_PATIENCE = 512;
@@ -62,6 +62,7 @@ const revokeStores = runtimeFunction('revokeStores', ['i32'], undefined, (fn) =>
 /** Gives back the decoded page at memory offset `decoded`; whoever executes in it may run to the next branch. */
 const dropDecodedPage = runtimeFunction('dropDecodedPage', ['i32'], undefined, (fn) => {
   const decoded = fn.param32(0);
+  endCodeEpoch(fn);
   const info = pageInfoAddress(fn.load32(decoded, decodedPageInfo.source));
   fn.store32(info, fn.load32(info).and(~PAGE_INFO_INDEX_MASK));
   const entry = fn.variable('i32', fn.i32(FETCH_TLB_BASE));
@@ -102,6 +103,7 @@ export const dropRegions = runtimeFunction('dropRegions', ['i32'], undefined, (f
   fn.store32(decoded, 0, decodedPageInfo.regions);
   fn.store32(decoded, fn.load32(decoded, decodedPageInfo.drops).add(1), decodedPageInfo.drops);
   setShared32(fn, 'regionDrops', getShared32(fn, 'regionDrops').add(1));
+  endCodeEpoch(fn);
 });
 
 /**
@@ -154,6 +156,7 @@ export function decodedPageFor(endHandler: number) {
         fn.fill(decoded, 0, DECODED_END);
         fn.fill(decoded.add(decodedPageInfo.regions), 0, DECODED_PAGE_STRIDE - decodedPageInfo.regions);
         fn.store32(decoded, mode, decodedPageInfo.mode);
+        endCodeEpoch(fn);
       });
       fn.store32(decoded, 0, decodedPageInfo.stores);
       fn.return(decoded);

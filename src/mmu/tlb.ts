@@ -11,7 +11,15 @@
 // A write tag is withheld on clean pages and on pages that hold decoded instructions, so that the first store finds its
 // way to the slow path.
 
-import { get64, getShared32, runtimeFunction, set32, set64, setShared32 } from '../cpu/semantics/runtime.ts';
+import {
+  get64,
+  getShared32,
+  runtimeFunction,
+  set32,
+  set64,
+  setShared32,
+  setShared64,
+} from '../cpu/semantics/runtime.ts';
 import {
   DATA_TLB_BASE,
   DATA_TLB_BYTES,
@@ -28,7 +36,7 @@ import {
   TLB_MODES,
 } from '../cpu/state/memory-map.ts';
 import { MSR } from '../cpu/state/msr.ts';
-import type { I32, I64 } from '../wasm/ir.ts';
+import type { FunctionBuilder, I32, I64 } from '../wasm/ir.ts';
 
 /** Context of real-mode entries: they never go stale. */
 export const CONTEXT_REAL = 1;
@@ -57,18 +65,32 @@ export function fetchEntryOffset(ea: I64): I32 {
     .and((FETCH_TLB_ENTRIES - 1) * FETCH_TLB_ENTRY_BYTES);
 }
 
+/** In `returnAddress`: no call is waited for. Instructions have addresses that are multiples of 4. */
+export const NO_RETURN = 1n;
+
+/**
+ * To be done with everything after which an instruction address may lead elsewhere, or to other code: a compiled region
+ * that waits for a call to return then does not go on, but looks its way up again.
+ */
+export function endCodeEpoch(fn: FunctionBuilder): void {
+  setShared32(fn, 'codeEpoch', getShared32(fn, 'codeEpoch').add(1));
+  setShared64(fn, 'returnAddress', fn.i64(NO_RETURN));
+}
+
 /** Forgets every translation. */
 export const flushAll = runtimeFunction('flushAllTranslations', [], undefined, (fn) => {
   fn.fill(DATA_TLB_BASE, 0, DATA_TLB_BYTES * TLB_MODE_COUNT);
   fn.fill(FETCH_TLB_BASE, 0, FETCH_TLB_BYTES * TLB_MODE_COUNT);
   fn.fill(PID_CONTEXTS_BASE, 0, PID_CONTEXTS_BYTES);
   setShared32(fn, 'nextContext', CONTEXT_FIRST);
+  endCodeEpoch(fn);
   setShared32(fn, 'translationFlushes', getShared32(fn, 'translationFlushes').add(1));
 });
 
 /** Forgets what the instruction TLBs hold. */
 export const flushFetch = runtimeFunction('flushFetchTranslations', [], undefined, (fn) => {
   fn.fill(FETCH_TLB_BASE, 0, FETCH_TLB_BYTES * TLB_MODE_COUNT);
+  endCodeEpoch(fn);
 });
 
 function pidSlot(pid: I64): I32 {
@@ -94,10 +116,12 @@ const contextOf = runtimeFunction('contextOf', ['i64'], 'i64', (fn, rt) => {
 /** Forgets the translations of one process ID. `contextChanged` must follow on every vCPU before it runs on. */
 export const forgetPid = runtimeFunction('forgetPid', ['i64'], undefined, (fn) => {
   fn.store('i32.store16', pidSlot(fn.param64(0)), fn.i32(0));
+  endCodeEpoch(fn);
 });
 
 /** Forgets the translations of `[ea, ea + bytes)` in all modes and contexts; `bytes` is a multiple of 4096. */
 export const forgetRange = runtimeFunction('forgetRange', ['i64', 'i64'], undefined, (fn) => {
+  endCodeEpoch(fn);
   const ea = fn.variable('i64', fn.param64(0));
   const end = fn.param64(0).add(fn.param64(1));
   fn.loop((again) => {
@@ -119,6 +143,7 @@ export const forgetRange = runtimeFunction('forgetRange', ['i64', 'i64'], undefi
  * invalidation.
  */
 export const contextChanged = runtimeFunction('contextChanged', [], undefined, (fn, rt) => {
+  endCodeEpoch(fn);
   const msr = get64(fn, 'msr');
   const has = (bit: bigint) => msr.and(bit).ne(0n);
   const kernel = fn.call('i64', rt.ref(contextOf), [fn.i64(0n)]);

@@ -121,9 +121,13 @@ const sharedFields = [
   ['randomState', 'i64', 1],
   // The leaf entry that the last table walk ended at, after its R and C update, and the log2 of its page size.
   ['walkEntry', 'i64', 1],
-  // Of compiled regions: how often they were entered, what they executed, and how they were left.
+  // Address of the instruction behind the innermost call that a compiled region waits for; 1: there is none.
+  ['returnAddress', 'i64', 1],
+  // Handlers that were called for a slot: instructions that were interpreted, and entries of regions.
+  ['dispatches', 'i64', 1],
+  // Of compiled regions: how often they were entered, and how they were left.
   ['regionEntries', 'i64', 1],
-  ['regionInstructions', 'i64', 1],
+  ['regionExitsCall', 'i64', 1],
   ['regionExitsKnown', 'i64', 1],
   ['regionExitsRegister', 'i64', 1],
   ['regionExitsLeave', 'i64', 1],
@@ -141,6 +145,11 @@ const sharedFields = [
   ['hotThreshold', 'i32', 1],
   // Decoded pages whose compiled regions were dropped because one of their words changed.
   ['regionDrops', 'i32', 1],
+  // Counts everything that may lead a known instruction address elsewhere or change what stands there (mmu/tlb.ts).
+  ['codeEpoch', 'i32', 1],
+  // Slot of `returnAddress`, and how many calls regions wait for.
+  ['returnSlot', 'i32', 1],
+  ['callDepth', 'i32', 1],
 ] as const satisfies readonly (readonly [string, FieldType, number])[];
 
 export type SharedField = (typeof sharedFields)[number][0];
