@@ -22,19 +22,20 @@ export interface CompilerReport {
   readonly entries: number;
   readonly instructionsPerEntry: number;
   /**
-   * How regions were left: for a known address, for one in a register, for an instruction that ends them; at a fault or
-   * MMIO, a program interrupt, an instruction that the interpreter's handler executed, or because the budget was short or
-   * a store changed the region.
+   * How regions were left: for a known address, for one in a register, for a call that did not come back to where the
+   * region waited, for an instruction that ends them; at a fault or MMIO, a program interrupt, an instruction that the
+   * interpreter's handler executed, or because the budget was short or a store changed the region. Calls that come back
+   * are neither a way out nor another entry.
    */
   readonly exits: Readonly<
-    Record<'known' | 'register' | 'leave' | 'fault' | 'interrupt' | 'handler' | 'budget', number>
+    Record<'known' | 'register' | 'call' | 'leave' | 'fault' | 'interrupt' | 'handler' | 'budget', number>
   >;
 }
 
 export function compilerReport(compiler: RegionCache, core: CpuCore): CompilerReport {
   const made = compiler.statistics();
   const count = (name: Parameters<CpuCore['shared']>[0]) => Number(core.shared(name));
-  const instructions = count('regionInstructions');
+  const instructions = core.instructionsInRegions();
   const entries = count('regionEntries');
   const retired = core.vcpus.reduce((sum, vcpu) => sum + Number(vcpu.retired), 0);
   return {
@@ -53,6 +54,7 @@ export function compilerReport(compiler: RegionCache, core: CpuCore): CompilerRe
     exits: {
       known: count('regionExitsKnown'),
       register: count('regionExitsRegister'),
+      call: count('regionExitsCall'),
       leave: count('regionExitsLeave'),
       fault: count('regionExitsFault'),
       interrupt: count('regionExitsInterrupt'),

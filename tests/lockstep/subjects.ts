@@ -90,6 +90,6 @@ export function bareSubject({ semantics, words, compiled }: BareProgram): Subjec
       return running;
     },
     result: () => ({ timebase: timebase.toString() }),
-    share: () => Number(core.shared('regionInstructions')) / Number(vcpu.retired),
+    share: () => core.instructionsInRegions() / Number(vcpu.retired),
   };
 }

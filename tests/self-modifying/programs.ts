@@ -121,6 +121,6 @@ export function programSubject(engine: Engine, { code, host }: Program): Subject
       sum: vcpu.get64('gpr', 31).toString(16),
       nia: vcpu.get64('nia').toString(16),
     }),
-    share: () => Number(core.shared('regionInstructions')) / Number(vcpu.retired),
+    share: () => core.instructionsInRegions() / Number(vcpu.retired),
   };
 }

@@ -82,7 +82,7 @@ class Pair {
   }
 
   executed(): number {
-    return Number(this.compiler.shared('regionInstructions'));
+    return this.compiler.instructionsInRegions();
   }
 }
 

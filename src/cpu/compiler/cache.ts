@@ -131,7 +131,11 @@ export class RegionCache implements RegionService {
     // Entries that control does not come to any more stay with the old region.
     const enough = Math.max(1, this.options.threshold >> 3);
     const kept = known?.entries.filter((entry) => entry !== offset && this.heat(page, entry) >= enough) ?? [];
-    const graph = discoverRegion([offset, ...kept], fetch, this.limits);
+    // A call that has never come back yet is not worth the code behind it.
+    const waits = (at: number) =>
+      at < 4096 &&
+      (this.heat(page, at) > 0 || view.getUint8(page + decodedPageInfo.covered + at / 4) === 1);
+    const graph = discoverRegion([offset, ...kept], fetch, { ...this.limits, waits });
     this.install(page, graph, regions, known ? known.rebuilt + 1 : 0);
   }
 
@@ -253,6 +257,7 @@ function regionImports(
   };
   const controls = {
     goTo: ['i64'],
+    callTo: ['i64', 'i32'],
     arrive: ['i32'],
     leave: ['i32'],
     raise: ['i32', 'i32', 'i32', 'i32'],

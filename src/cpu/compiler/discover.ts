@@ -17,6 +17,8 @@ export interface RegionLimits {
   readonly maxInlined: number;
   /** How deep copies may stand in copies. */
   readonly maxInlineDepth: number;
+  /** Whether the region waits for calls to return to this distance; absent: it never does. */
+  readonly waits?: (offset: number) => boolean;
   /** Words that end a region although they look ordinary: hints that end a turn. */
   readonly leaves?: (word: number) => boolean;
 }
@@ -99,6 +101,8 @@ interface Frame {
   readonly instructions: Map<number, GuestInstruction>;
   readonly branches: Map<number, Branch>;
   readonly leaders: Set<number>;
+  /** Calls that the region waits for, by distance. */
+  readonly waiting: Set<number>;
   /** Copies by the distance of the call. */
   readonly callees: Map<number, Callee>;
   readonly parent: Frame | undefined;
@@ -136,6 +140,7 @@ function explore(
     instructions: new Map(),
     branches: new Map(),
     leaders: new Set(),
+    waiting: new Set(),
     callees: new Map(),
     parent,
     start: starts[0],
@@ -184,23 +189,44 @@ function followed(
     case 'conditional':
       return [behind, branch.target];
     case 'return':
-    case 'indirect':
       return branch.condition ? [behind] : [];
+    case 'indirect':
+      return (branch.link && waitFor(frame, offset, limits)) || branch.condition ? [behind] : [];
     case 'leave':
       return [];
     case 'call': {
-      // `bcl 20,31,$+4` reads the program counter; a call of the region's own start is a loop.
-      if (branch.target === behind || (branch.target === frame.start && !frame.parent)) return [branch.target];
-      const room = Math.min(limits.maxInlined, budget - frame.size);
-      if (room <= 0 || depth >= limits.maxInlineDepth || isRecursive(frame, branch.target)) return [];
-      if (fetch(branch.target) === undefined) return [];
-      const callee = explore([branch.target], frame, fetch, limits, room, depth + 1);
-      if (!callee || !canReturn(callee)) return [];
+      // `bcl 20,31,$+4` reads the program counter.
+      if (branch.target === behind) return [branch.target];
+      const callee = copyOf(branch.target, frame, fetch, limits, budget, depth);
+      if (!callee) return waitFor(frame, offset, limits) ? [behind] : [];
       frame.callees.set(offset, { frame: callee, returnTo: behind });
       frame.size += callee.size;
       return [behind];
     }
   }
+}
+
+/** Has the region wait for the call at `offset`, if it is worth it. */
+function waitFor(frame: Frame, offset: number, limits: RegionLimits): boolean {
+  if (!limits.waits?.(offset + 4)) return false;
+  frame.waiting.add(offset);
+  return true;
+}
+
+/** A copy of the function at `target` to stand in `frame`; undefined if it is too large for that or does not return. */
+function copyOf(
+  target: number,
+  frame: Frame,
+  fetch: FetchWord,
+  limits: RegionLimits,
+  budget: number,
+  depth: number,
+): Frame | undefined {
+  const room = Math.min(limits.maxInlined, budget - frame.size);
+  if (room <= 0 || depth >= limits.maxInlineDepth || isRecursive(frame, target)) return undefined;
+  if (fetch(target) === undefined) return undefined;
+  const callee = explore([target], frame, fetch, limits, room, depth + 1);
+  return callee && canReturn(callee) ? callee : undefined;
 }
 
 function isRecursive(frame: Frame, target: number): boolean {
@@ -254,7 +280,7 @@ function fillBlocks(frame: Frame, returnEdge: Edge | undefined, builder: Builder
       if (branch || numbers.has(offset) || !frame.instructions.has(offset)) break;
     }
     const terminator = branch
-      ? terminatorOf(branch, offset, edge, frame.callees.get(offset - 4), returnEdge, builder)
+      ? terminatorOf(branch, offset, edge, frame, returnEdge, builder)
       : ({ kind: 'fallthrough', next: edge(offset) } as const);
     builder.blocks[id] = { id, start, instructions, terminator };
   }
@@ -266,7 +292,7 @@ function terminatorOf(
   branch: Branch,
   behind: number,
   edge: (offset: number) => Edge,
-  callee: Callee | undefined,
+  frame: Frame,
   returnEdge: Edge | undefined,
   builder: Builder,
 ): Terminator {
@@ -278,6 +304,10 @@ function terminatorOf(
       return { kind: 'conditional', condition, link, taken: edge(target), notTaken: edge(behind) };
     }
     case 'call': {
+      if (frame.waiting.has(behind - 4)) {
+        return { kind: 'call', target: { kind: 'exit', offset: branch.target }, returnTo: edge(behind) };
+      }
+      const callee = frame.callees.get(behind - 4);
       const inner = callee && builder.numbers.get(callee.frame)?.get(branch.target);
       const target: Edge = inner === undefined ? edge(branch.target) : { kind: 'block', block: inner };
       return { kind: 'call', target, returnTo: edge(behind) };
@@ -288,7 +318,9 @@ function terminatorOf(
     }
     case 'indirect': {
       const { register, link, condition } = branch;
-      return { kind: 'indirect', register, link, condition, notTaken: condition && edge(behind) };
+      const back = frame.waiting.has(behind - 4) ? edge(behind) : undefined;
+      const returnTo = back?.kind === 'block' ? back : undefined;
+      return { kind: 'indirect', register, link, condition, returnTo, notTaken: condition && edge(behind) };
     }
     case 'leave':
       return { kind: 'leave', next: edge(behind) };
@@ -342,6 +374,10 @@ function mapEdges(terminator: Terminator, moved: (way: Edge) => Edge): Terminato
         notTaken: terminator.notTaken && moved(terminator.notTaken),
       };
     case 'indirect':
-      return { ...terminator, notTaken: terminator.notTaken && moved(terminator.notTaken) };
+      return {
+        ...terminator,
+        returnTo: terminator.returnTo && moved(terminator.returnTo),
+        notTaken: terminator.notTaken && moved(terminator.notTaken),
+      };
   }
 }

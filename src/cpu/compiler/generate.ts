@@ -18,24 +18,27 @@ import {
   type Statement,
   type Variable,
 } from '../../wasm/ir.ts';
+import { CALL_RETURNED } from '../interpreter/parts.ts';
 import type { SemanticsMap } from '../semantics/emitter.ts';
-import { get32, getShared64, type RuntimeFunction, set32, setShared64 } from '../semantics/runtime.ts';
+import { get32, getShared32, getShared64, type RuntimeFunction, set32, setShared64 } from '../semantics/runtime.ts';
 import { DECODED_END, DECODED_PAGE_STRIDE, DECODED_SLOT_BYTES, decodedPageInfo } from '../state/memory-map.ts';
 import { CellSet } from './cells.ts';
 import { Declined, type DirtyState, RegionEmitter, WAY_OUT } from './emitter.ts';
 import {
+  type Edge,
   type GuestInstruction,
   type RegionGraph,
   type StructuredNode,
   type StructuredRegion,
   successors,
+  waitsForCallee,
 } from './region.ts';
 import { vectorRegisters } from './vector-registers.ts';
 
 /** What regions use of the interpreter's module; a region module imports what it names. */
 export interface InterpreterImports {
   readonly pageEa: GlobalRef;
-  control(name: 'goTo' | 'arrive' | 'leave' | 'raise'): FunctionRef;
+  control(name: 'goTo' | 'callTo' | 'arrive' | 'leave' | 'raise'): FunctionRef;
   runtime(f: RuntimeFunction): FunctionRef;
   /** The handler of one instruction word. */
   handler(word: number): FunctionRef;
@@ -63,7 +66,7 @@ export function generateRegion(
 
 type Counter =
   | 'regionEntries'
-  | 'regionInstructions'
+  | 'regionExitsCall'
   | 'regionExitsKnown'
   | 'regionExitsRegister'
   | 'regionExitsLeave'
@@ -113,7 +116,7 @@ class RegionGenerator {
     const vectors = vectorRegisters(graph, tree.root);
     this.emitter = new RegionEmitter(fn, imports, page, fn.getGlobal(imports.pageEa) as I64, vectors);
     this.selectors = Array.from({ length: tree.selectors }, () => fn.variable('i32'));
-    this.checked = blocksThatCloseCycles(graph, tree.root);
+    this.checked = new Set([...blocksThatCloseCycles(graph, tree.root), ...blocksBehindCalls(graph)]);
     this.needs = budgetNeeds(graph, this.checked);
   }
 
@@ -123,8 +126,7 @@ class RegionGenerator {
     emitter.budget.set(get32(fn, 'budget').add(1));
     const wanted = Math.max(...graph.entries.map((entry) => this.needs[entry]));
     fn.if(emitter.budget.get().ltS(wanted), () => this.interpretEntry(), undefined, false);
-    this.count('regionEntries', fn.i64(1n));
-    this.count('regionInstructions', emitter.budget.get().extendS());
+    this.count('regionEntries');
     this.pending.push({ kind: 'read', place: fn.later() });
     emitter.loadEnvironment();
     fn.block((out) => {
@@ -136,16 +138,13 @@ class RegionGenerator {
     return { fn, declined: this.declined };
   }
 
-  private count(name: Counter, by: I64): void {
-    if (this.counts) setShared64(this.fn, name, getShared64(this.fn, name).add(by));
+  private count(name: Counter): void {
+    if (this.counts) setShared64(this.fn, name, getShared64(this.fn, name).add(1n));
   }
   /** What every way out does with the budget. */
   private leave(cause?: Counter): void {
-    const { fn, emitter } = this;
-    const left = emitter.budget.get();
-    set32(fn, 'budget', left);
-    this.count('regionInstructions', left.extendS().neg());
-    if (cause) this.count(cause, fn.i64(1n));
+    set32(this.fn, 'budget', this.emitter.budget.get());
+    if (cause) this.count(cause);
   }
 
   private byEntry(part: (index: number) => void): void {
@@ -185,15 +184,15 @@ class RegionGenerator {
     const ip = emitter.page.add(emitter.outSlot.get());
     const way = emitter.wayOut.get();
     fn.if(way.eq(WAY_OUT.fault), () => {
-      this.count('regionExitsFault', fn.i64(1n));
+      this.count('regionExitsFault');
       fn.return(fn.call('i32', this.imports.control('leave'), [ip]));
     });
     fn.if(way.eq(WAY_OUT.raise), () => {
-      this.count('regionExitsInterrupt', fn.i64(1n));
+      this.count('regionExitsInterrupt');
       const { vector, cause } = emitter;
       fn.return(fn.call('i32', this.imports.control('raise'), [ip, vector.get(), cause.get(), fn.i32(0)]));
     });
-    this.count('regionExitsBudget', fn.i64(1n));
+    this.count('regionExitsBudget');
     fn.return(ip);
   }
 
@@ -308,6 +307,44 @@ class RegionGenerator {
     fn.return(fn.call('i32', this.imports.control('goTo'), [target]));
   }
 
+  /** Leaves for where LR says: probably to what waits for this function in another region. */
+  private returnTo(target: I64): void {
+    const { fn } = this;
+    this.writeDirty();
+    this.leave('regionExitsRegister');
+    fn.if(
+      target.eq(getShared64(fn, 'returnAddress')),
+      () => {
+        fn.setGlobal(this.imports.pageEa, target.and(-4096n));
+        fn.return(getShared32(fn, 'returnSlot'));
+      },
+      undefined,
+      true,
+    );
+    fn.return(fn.call('i32', this.imports.control('goTo'), [target]));
+  }
+
+  /** Calls what is outside of the region; control is behind the call afterwards, with all registers in memory. */
+  private callOut(target: I64): void {
+    const { fn, emitter } = this;
+    this.writeDirty();
+    this.leave();
+    const returnSlot = emitter.page.add((emitter.position + 4) * 2);
+    const next = fn.call('i32', this.imports.control('callTo'), [target, returnSlot]);
+    fn.if(
+      next.ne(CALL_RETURNED),
+      () => {
+        this.count('regionExitsCall');
+        fn.return(next);
+      },
+      undefined,
+      false,
+    );
+    emitter.budget.set(get32(fn, 'budget'));
+    this.pending.push({ kind: 'read', place: fn.later() });
+    emitter.refreshed();
+  }
+
   private code(number: number, next: readonly (readonly StructuredNode[])[]): void {
     const { fn, emitter, graph } = this;
     const block = graph.blocks[number];
@@ -345,8 +382,22 @@ class RegionGenerator {
       emitter.resume(dirty);
       emitter.forget();
     };
-    emitter.onRelativeJump = () => follow(0);
+    emitter.onRelativeJump = () => {
+      if (terminator.kind === 'call' && waitsForCallee(terminator)) {
+        const { target } = terminator;
+        assert(target.kind === 'exit', 'what is called is outside');
+        this.callOut(emitter.pageEa.add(BigInt(target.offset)));
+      }
+      follow(0);
+    };
     emitter.onJump = (target) => {
+      if (terminator.kind === 'indirect' && terminator.returnTo) {
+        const before = emitter.dirty();
+        this.callOut(target);
+        follow(0);
+        emitter.resume(before);
+        return;
+      }
       if (terminator.kind === 'return') {
         terminator.returns.forEach((edge, index) => {
           assert(edge.kind === 'block', 'a return goes to a block or leaves');
@@ -355,7 +406,8 @@ class RegionGenerator {
         });
       }
       this.outcome[number] = emitter.dirty();
-      this.exitTo(target);
+      if (terminator.kind === 'return') this.returnTo(target);
+      else this.exitTo(target);
     };
     assert(last.instruction, 'a branch is an instruction');
     const meaning = this.semantics[last.instruction.op];
@@ -395,8 +447,7 @@ class RegionGenerator {
     const next = fn.call('i32', this.imports.handler(at.word), [ip, fn.i32(at.word)]);
     const covered = fn.load('i32', 'i32.load8_u', emitter.page, decodedPageInfo.covered + at.offset / 4);
     fn.if(next.ne(ip.add(DECODED_SLOT_BYTES)).or(covered.eqz()), () => {
-      this.count('regionInstructions', emitter.exactBudget().extendS().neg());
-      this.count('regionExitsHandler', fn.i64(1n));
+      this.count('regionExitsHandler');
       fn.return(next);
     });
     this.pending.push({ kind: 'read', place: fn.later() });
@@ -436,6 +487,18 @@ function blocksThatCloseCycles(graph: RegionGraph, root: readonly StructuredNode
   };
   visit(root, false);
   return found;
+}
+
+/** Where the region goes on after calls: what was called has used up budget. */
+function blocksBehindCalls(graph: RegionGraph): number[] {
+  return graph.blocks.flatMap(({ terminator }) => {
+    if (terminator.kind === 'call' && waitsForCallee(terminator)) return blockOf(terminator.returnTo);
+    return terminator.kind === 'indirect' && terminator.returnTo ? blockOf(terminator.returnTo) : [];
+  });
+}
+
+function blockOf(edge: Edge): number[] {
+  return edge.kind === 'block' ? [edge.block] : [];
 }
 
 /** For each block: instructions on the longest way from its start until a checked block or a way out. */

@@ -42,7 +42,10 @@ export type Terminator =
       readonly taken: Edge;
       readonly notTaken: Edge;
     }
-  /** `bl`, `bcl` that is always taken. `returnTo` is where the callee returns to if it does as expected. */
+  /**
+   * `bl`, `bcl` that is always taken. `returnTo` is where the callee returns to if it does as expected. If `target` is an
+   * exit and `returnTo` a block, the callee runs outside and the region waits for it.
+   */
   | { readonly kind: 'call'; readonly target: Edge; readonly returnTo: Edge }
   /**
    * `bclr` without a link. If it is taken (`condition` absent: always), LR says where to go: probably one of `returns`,
@@ -54,12 +57,16 @@ export type Terminator =
       readonly returns: readonly Edge[];
       readonly notTaken: Edge | undefined;
     }
-  /** `bcctr`, `bctar`, `bclrl`: if taken (`condition` absent: always), leaves the region for what the register holds. */
+  /**
+   * `bcctr`, `bctar`, `bclrl`: if taken (`condition` absent: always), leaves the region for what the register holds, or, with
+   * a block as `returnTo`, calls it and waits for it.
+   */
   | {
       readonly kind: 'indirect';
       readonly register: 'lr' | 'ctr' | 'tar';
       readonly link: boolean;
       readonly condition: BranchCondition | undefined;
+      readonly returnTo: Edge | undefined;
       readonly notTaken: Edge | undefined;
     }
   /**
@@ -82,23 +89,32 @@ export interface RegionGraph {
   readonly entries: readonly number[];
 }
 
+/** Whether a call runs its callee outside of the region, which goes on when it comes back. */
+export function waitsForCallee({ target, returnTo }: Extract<Terminator, { kind: 'call' }>): boolean {
+  return target.kind === 'exit' && returnTo.kind === 'block';
+}
+
 /**
- * The ways out of a block, in a fixed order: `fallthrough` next; `jump` target; `conditional` taken, notTaken; `call` target;
- * `return` its `returns`, then notTaken if there is one; `indirect` notTaken if there is one; `leave` none.
+ * The ways out of a block, in a fixed order: `fallthrough` next; `jump` target; `conditional` taken, notTaken; `call` target, or
+ * returnTo if the region waits for the callee; `return` its `returns`, then notTaken if there is one; `indirect` returnTo,
+ * then notTaken, as far as there are such; `leave` none.
  */
 export function successors(terminator: Terminator): readonly Edge[] {
   switch (terminator.kind) {
     case 'fallthrough':
       return [terminator.next];
     case 'jump':
-    case 'call':
       return [terminator.target];
+    case 'call':
+      return [waitsForCallee(terminator) ? terminator.returnTo : terminator.target];
     case 'conditional':
       return [terminator.taken, terminator.notTaken];
     case 'return':
       return terminator.notTaken ? [...terminator.returns, terminator.notTaken] : terminator.returns;
-    case 'indirect':
-      return terminator.notTaken ? [terminator.notTaken] : [];
+    case 'indirect': {
+      const { returnTo, notTaken } = terminator;
+      return [returnTo, notTaken].filter((edge) => edge !== undefined);
+    }
     case 'leave':
       return [];
   }

@@ -148,6 +148,12 @@ export class CpuCore implements RamWriteObserver {
     else this.view.setUint32(SHARED_BASE + offset, Number(value), true);
   }
 
+  /** Instructions executed in compiled regions that count: all but those that a handler was called for. */
+  instructionsInRegions(): number {
+    const retired = this.vcpus.reduce((sum, vcpu) => sum + vcpu.retired, 0n);
+    return Number(retired - this.shared('dispatches') + this.shared('regionEntries'));
+  }
+
   /** Memory offset of a vCPU's register block at this moment. */
   blockOf(id: number): number {
     return id === this.selected ? STATE_BASE : SAVED_STATES_BASE + id * SAVED_STATE_STRIDE;

@@ -31,17 +31,22 @@ import {
   runtimeFunction,
   set32,
   set64,
+  setShared32,
+  setShared64,
 } from '../semantics/runtime.ts';
 import { DECODED_PAGE_STRIDE, decodedPageInfo, fetchTlbEntry, memoryPages, RAM_BASE } from '../state/memory-map.ts';
 import { EXIT, MSR, PROGRAM, VECTOR } from '../state/msr.ts';
 import { InterpreterEmitter } from './emitter.ts';
 import { type HandlerNumbers, handlerVariants, STATIC_FIELDS, type StaticFlags } from './handlers.ts';
-import { addressOf, type InterpreterParts, pageOfSlot } from './parts.ts';
+import { addressOf, CALL_RETURNED, type InterpreterParts, pageOfSlot } from './parts.ts';
 
 /** Handler of an empty slot: decodes the word and carries on with what it is. */
 export const HANDLER_DECODE = 0;
 /** Handler of the slot behind a page. */
 export const HANDLER_END = 1;
+
+/** Calls that regions wait for, one within the other; what calls deeper leaves its region. */
+const MAX_CALL_DEPTH = 64;
 
 /** Name under which the interpreter's module exports a runtime function. */
 export function runtimeExport(name: string): string {
@@ -72,6 +77,7 @@ export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpret
     handlerType,
     pageEa,
     goTo: module.declare('goTo', ['i64'], 'i32'),
+    callTo: module.declare('callTo', ['i64', 'i32'], 'i32'),
     arrive: module.declare('arrive', ['i32'], 'i32'),
     enter: module.declare('enter', ['i64'], 'i32'),
     leave: module.declare('leave', ['i32'], 'i32'),
@@ -90,6 +96,7 @@ export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpret
 
   defineControl(module, parts, runtime, hotImport);
   defineSlots(module, parts, decodeHandler, endHandler, decodeImport);
+  defineCalls(module, parts);
   const run = defineRun(module, parts, decodeImport);
 
   const usual: number[] = [];
@@ -117,7 +124,7 @@ export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpret
   // For compiled regions, which are modules of their own.
   module.exportTable('table');
   module.exportGlobal('pageEa', pageEa);
-  for (const name of ['goTo', 'arrive', 'leave', 'raise'] as const) module.exportFunction(name, parts[name]);
+  for (const name of ['goTo', 'callTo', 'arrive', 'leave', 'raise'] as const) module.exportFunction(name, parts[name]);
   module.exportFunction('dropRegions', runtime.ref(dropRegions));
   runtime.defineAll();
   for (const [name, ref] of runtime.all()) module.exportFunction(runtimeExport(name), ref);
@@ -163,6 +170,12 @@ function defineYield(module: ModuleBuilder, parts: InterpreterParts): number {
     fn.return(fn.i32(0));
   });
   return module.addToTable(ref);
+}
+
+/** Entry of the instruction TLB for an effective address, and the tag that it has if it serves it. */
+function fetchEntry(fn: FunctionBuilder, ea: I64): { entry: I32; tag: I64 } {
+  const context = contextFor(ea, get64(fn, 'contextFetchKernel'), get64(fn, 'contextFetch'));
+  return { entry: fetchEntryOffset(ea).add(get32(fn, 'fetchTlb')), tag: pageOf(ea).or(context) };
 }
 
 function defineControl(module: ModuleBuilder, parts: InterpreterParts, rt: Runtime, hotImport: FunctionRef): void {
@@ -216,12 +229,10 @@ function defineControl(module: ModuleBuilder, parts: InterpreterParts, rt: Runti
 
   module.define(parts.goTo, (fn) => {
     const target = fn.param64(0);
-    const entry = fetchEntryOffset(target).add(get32(fn, 'fetchTlb'));
-    const context = contextFor(target, get64(fn, 'contextFetchKernel'), get64(fn, 'contextFetch'));
-    const page = pageOf(target);
+    const { entry, tag } = fetchEntry(fn, target);
     const slot = target.wrap().and(0xffc).shl(1);
-    fn.if(fn.load64(entry, fetchTlbEntry.tag).eq(page.or(context)), () => {
-      fn.setGlobal(pageEa, page);
+    fn.if(fn.load64(entry, fetchTlbEntry.tag).eq(tag), () => {
+      fn.setGlobal(pageEa, pageOf(target));
       fn.return(fn.call('i32', parts.arrive, [fn.load32(entry, fetchTlbEntry.page).add(slot)]));
     });
     set64(fn, 'nia', target.and(-4n));
@@ -264,6 +275,66 @@ function defineControl(module: ModuleBuilder, parts: InterpreterParts, rt: Runti
   });
 }
 
+/** Calls the handler that a slot names; the caller has counted the instruction off the budget. */
+function dispatch(fn: FunctionBuilder, parts: InterpreterParts, slot: I32): I32 {
+  return fn.callIndirect('i32', parts.handlerType, fn.load32(slot), [slot, fn.load32(slot, 4)]);
+}
+
+/**
+ * Calls that compiled regions make: what is called runs in a loop of its own, until control comes to the instruction
+ * behind the call. The region then goes on, provided that nothing has happened since that its addresses depend on.
+ *
+ * Nothing of the guest is kept on the stack of WebAssembly: a region that is gone on with reads its registers anew, so
+ * it makes no difference which of the guest's calls it is that comes back (recursion, longjmp, another task).
+ */
+function defineCalls(module: ModuleBuilder, parts: InterpreterParts): void {
+  const { pageEa } = parts;
+
+  module.define(parts.callTo, (fn) => {
+    const [target, returnSlot] = [fn.param64(0), fn.param32(1)];
+    const returnPage = fn.getGlobal(pageEa) as I64;
+    const epoch = getShared32(fn, 'codeEpoch');
+    const ip = fn.variable('i32', fn.call('i32', parts.goTo, [target]));
+    const depth = getShared32(fn, 'callDepth');
+    fn.if(depth.geU(MAX_CALL_DEPTH), () => fn.return(ip.get()));
+    const outerAddress = getShared64(fn, 'returnAddress');
+    const outerSlot = getShared32(fn, 'returnSlot');
+    const returnAddress = addressOf(fn, returnPage, returnSlot);
+    fn.if(epoch.ne(getShared32(fn, 'codeEpoch')), () => fn.return(ip.get()));
+    setShared64(fn, 'returnAddress', returnAddress);
+    setShared32(fn, 'returnSlot', returnSlot);
+    setShared32(fn, 'callDepth', depth.add(1));
+    const dispatched = fn.variable('i64', fn.i64(0n));
+    fn.block((done) => {
+      fn.loop((again) => {
+        const slot = ip.get();
+        fn.brIf(done, slot.eqz());
+        const left = get32(fn, 'budget').sub(1);
+        fn.brIf(done, left.ltS(0));
+        set32(fn, 'budget', left);
+        dispatched.set(dispatched.get().add(1));
+        const next = dispatch(fn, parts, slot);
+        ip.set(next);
+        fn.brIf(done, next.eq(returnSlot));
+        fn.brIf(again, epoch.eq(getShared32(fn, 'codeEpoch')));
+      });
+    });
+    setShared32(fn, 'callDepth', depth);
+    setShared64(fn, 'dispatches', getShared64(fn, 'dispatches').add(dispatched.get()));
+    fn.if(epoch.ne(getShared32(fn, 'codeEpoch')), () => fn.return(ip.get()));
+    setShared64(fn, 'returnAddress', outerAddress);
+    setShared32(fn, 'returnSlot', outerSlot);
+    const here = ip.get().eq(returnSlot).and((fn.getGlobal(pageEa) as I64).eq(returnPage));
+    fn.if(here.eqz(), () => fn.return(ip.get()));
+    // The interpreter would have looked the page up on the way back: what the instruction TLB holds stays the same.
+    const { entry, tag } = fetchEntry(fn, returnPage);
+    fn.if(fn.load64(entry, fetchTlbEntry.tag).eq(tag), () => fn.return(fn.i32(CALL_RETURNED)));
+    const found = fn.call('i32', parts.goTo, [returnAddress]);
+    const same = found.eq(returnSlot).and(epoch.eq(getShared32(fn, 'codeEpoch')));
+    fn.return(fn.i32(CALL_RETURNED).selectIf(same, found));
+  });
+}
+
 /** The instruction word that a slot is for, as it stands in RAM now. */
 function wordOfSlot(fn: FunctionBuilder, ip: I32): I32 {
   const page = pageOfSlot(ip);
@@ -297,7 +368,7 @@ function defineSlots(
       fn.if(get32(fn, 'exitReason').eq(EXIT.absentPage), () => set32(fn, 'budget', get32(fn, 'budget').add(1)));
       fn.return(fn.i32(0));
     });
-    fn.return(fn.callIndirect('i32', parts.handlerType, fn.load32(ip), [ip, fn.load32(ip, 4)]));
+    fn.return(dispatch(fn, parts, ip));
   });
 }
 
@@ -305,8 +376,14 @@ function defineSlots(
 function defineRun(module: ModuleBuilder, parts: InterpreterParts, decodeImport: FunctionRef): FunctionRef {
   return module.function('run', [], 'i32', (fn) => {
     set32(fn, 'exitReason', EXIT.budget);
+    setShared32(fn, 'callDepth', 0);
     fn.callVoid(parts.runtime.ref(contextChanged), []);
     const ip = fn.variable('i32', fn.call('i32', parts.resume, []));
+    const dispatched = fn.variable('i64', fn.i64(0n));
+    const leave = (reason: I32): void => {
+      setShared64(fn, 'dispatches', getShared64(fn, 'dispatches').add(dispatched.get()));
+      fn.return(reason);
+    };
     fn.loop((again) => {
       const slot = ip.get();
       fn.if(
@@ -316,18 +393,20 @@ function defineRun(module: ModuleBuilder, parts: InterpreterParts, decodeImport:
           const left = get32(fn, 'budget').sub(1);
           fn.if(left.ltS(0), () => {
             set64(fn, 'nia', addressOf(fn, parts.pageEa, slot));
-            fn.return(fn.i32(EXIT.budget));
+            leave(fn.i32(EXIT.budget));
           });
           set32(fn, 'budget', left);
-          ip.set(fn.callIndirect('i32', parts.handlerType, fn.load32(slot), [slot, fn.load32(slot, 4)]));
+          dispatched.set(dispatched.get().add(1));
+          ip.set(dispatch(fn, parts, slot));
         },
         () => {
           const reason = get32(fn, 'exitReason');
-          fn.if(reason, () => fn.return(reason));
+          fn.if(reason, () => leave(reason));
           // An interrupt whose first instruction could not be fetched: it counts, so that no guest can stop the host.
           const left = get32(fn, 'budget').sub(1);
-          fn.if(left.ltS(0), () => fn.return(fn.i32(EXIT.budget)));
+          fn.if(left.ltS(0), () => leave(fn.i32(EXIT.budget)));
           set32(fn, 'budget', left);
+          dispatched.set(dispatched.get().add(1));
           fn.if(
             get64(fn, 'msr').and(MSR.SE).ne(0n),
             () => ip.set(traceStep(fn, parts, decodeImport)),

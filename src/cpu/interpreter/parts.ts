@@ -1,6 +1,6 @@
 // What the interpreter's handlers share: functions and globals of its module, and how a slot's place tells addresses.
 
-import type { FunctionBuilder, FunctionRef, GlobalRef, I32, I64, SignatureRef } from '../../wasm/ir.ts';
+import { type FunctionBuilder, type FunctionRef, GlobalRef, type I32, type I64, type SignatureRef } from '../../wasm/ir.ts';
 import type { HostCall } from '../semantics/hostcall.ts';
 import type { Runtime } from '../semantics/runtime.ts';
 import { DECODED_PAGE_STRIDE } from '../state/memory-map.ts';
@@ -13,6 +13,8 @@ export interface InterpreterParts {
   readonly pageEa: GlobalRef;
   /** Continues at an effective address: (ea) -> ip. */
   readonly goTo: FunctionRef;
+  /** Calls the function at an effective address for a region: (ea, slot to return to) -> `CALL_RETURNED` or ip. */
+  readonly callTo: FunctionRef;
   /** Counts an arrival by a branch at a slot and returns it: (ip) -> ip. */
   readonly arrive: FunctionRef;
   /** The same past the instruction TLB, tracing or not: (ea, a multiple of 4) -> ip. */
@@ -26,10 +28,14 @@ export interface InterpreterParts {
   readonly hostCallNumber: (call: HostCall) => number;
 }
 
+/** What `callTo` returns if the call has come back; no slot has this place. */
+export const CALL_RETURNED = 1;
+
 /** Address of the instruction in slot `ip`; the slot behind a page stands for the first word of the next one. */
-export function addressOf(fn: FunctionBuilder, pageEa: GlobalRef, ip: I32): I64 {
+export function addressOf(fn: FunctionBuilder, pageEa: GlobalRef | I64, ip: I32): I64 {
   const offset = ip.and(DECODED_PAGE_STRIDE - 1).shrU(1);
-  return (fn.getGlobal(pageEa) as I64).add(offset.extendU());
+  const page = pageEa instanceof GlobalRef ? (fn.getGlobal(pageEa) as I64) : pageEa;
+  return page.add(offset.extendU());
 }
 
 /** Decoded page that slot `ip` is in. */
