@@ -191,3 +191,110 @@ describe('code that changes', () => {
     await lockstep({ start: async (engine) => programSubject(engine, program), maxInstructions: 4_000_000 });
   });
 });
+
+/** A loop of `count` rounds in r29 over `body`, which calls what r28 leads to. r31 sums up. */
+const callingLoop = (count: number, target: number, body: readonly string[]): string[] => [
+  ...loadNumber(29, count),
+  ...loadNumber(28, target),
+  ...loadNumber(1, DATA + 0x1000),
+  'addi 31,0,0',
+  'again:',
+  'mtspr 9,28',
+  'bcctrl 20,0,0',
+  ...body,
+  'addi 29,29,-1',
+  'cmpi 0,1,29,0',
+  'bc 4,2,@again',
+  'sc 1',
+];
+
+describe('a region that waits for a call', () => {
+  it('sees that the function has changed what stands behind the call', async () => {
+    // Seven instructions come before the loop and two of the loop before the one that is changed.
+    const changed = MAIN + 9 * 4;
+    const patch = [
+      'addi 31,31,3',
+      'andi. 6,29,31',
+      'bc 4,2,@out',
+      ...loadNumber(4, changed),
+      'lwz 5,0(4)',
+      'xori 5,5,5',
+      'stw 5,0(4)',
+      ...barrier,
+      'out:',
+      'bclr 20,0,0',
+    ];
+    await same({ code: { [MAIN]: callingLoop(8000, FIRST, ['addi 31,31,1']), [FIRST]: patch } });
+  });
+
+  it('sees that the function has mapped other code to the page behind the call', async () => {
+    const difference = Number((leafFor(FIRST) ^ leafFor(SECOND)) & 0xffff_ffffn);
+    const remap = [
+      'andi. 6,29,63',
+      'bc 4,2,@out',
+      ...loadNumber(4, WINDOW_ENTRY),
+      ...loadNumber(6, difference),
+      'addi 7,0,4',
+      'lwbrx 5,4,7',
+      'xor 5,5,6',
+      'stwbrx 5,4,7',
+      'sync 0',
+      ...loadNumber(8, WINDOW | (5 << 5)),
+      'addi 9,0,1',
+      'rldicr 9,9,32,31',
+      'tlbie 8,9,0,1,1',
+      'eieio',
+      'tlbsync',
+      'sync 0',
+      'isync',
+      'out:',
+      'bclr 20,0,0',
+    ];
+    const start = [...loadNumber(28, WINDOW), 'mtspr 9,28', 'bcctr 20,0,0'];
+    const function_ = MAIN + 0x8000;
+    await same({
+      code: {
+        [MAIN]: start,
+        [function_]: remap,
+        [FIRST]: callingLoop(8000, function_, ['addi 31,31,1']),
+        [SECOND]: callingLoop(8000, function_, ['addi 31,31,7']),
+      },
+    });
+  });
+
+  it('is left by recursion that goes deep, and by returns to other places', async () => {
+    // Calls itself as often as r3 says; each third return of the outermost goes past the instruction behind the call.
+    const recursive = [
+      'mfspr 0,8',
+      'std 0,0(1)',
+      'addi 1,1,16',
+      'addi 31,31,1',
+      'addi 3,3,-1',
+      'cmpi 0,1,3,0',
+      'bc 4,1,@back',
+      'bl @start',
+      'addi 31,31,2',
+      'back:',
+      'addi 1,1,-16',
+      'ld 0,0(1)',
+      'mtspr 8,0',
+      'bclr 20,0,0',
+    ];
+    const outer = [
+      'mfspr 12,8',
+      'andi. 3,29,255',
+      'bl @start',
+      'addi 11,0,3',
+      'divdu 10,29,11',
+      'mulld 10,10,11',
+      'subf. 10,10,29',
+      'bc 4,2,@usual',
+      'addi 12,12,4',
+      'usual:',
+      'mtspr 8,12',
+      'bclr 20,0,0',
+    ];
+    const lines = [...outer, 'start:', ...recursive];
+    await same({ code: { [MAIN]: callingLoop(1200, FIRST, ['addi 31,31,5', 'xori 31,31,9']), [FIRST]: lines } });
+  });
+});

@@ -110,12 +110,41 @@ const nested = [
   word('bclr', { bo: 20, bi: 0 }),
 ];
 
+/** 3,000 rounds that call a function of the next page, once by its distance and once by its address. */
+const calling = [
+  addi(3, 0, 3000),
+  addi(4, 0, START + 0x1000),
+  mtctr(4),
+  word('b', { li: 0x3fd, lk: 1 }), // 0x100c: the loop
+  addi(5, 5, 1),
+  word('bcctr', { bo: 20, bi: 0, lk: 1 }),
+  addi(5, 5, 2),
+  addi(3, 3, -1),
+  word('cmpi', { bf: 0, l: 1, ra: 3, si: 0 }),
+  word('bc', { bo: 4, bi: 2, bd: -6 }),
+  sc1,
+  ...new Array<number>(0x400 - 11).fill(sc1),
+  addi(6, 6, 3), // 0x2000: the function
+  word('add', { rt: 7, ra: 7, rb: 6 }),
+  word('xori', { rs: 7, ra: 7, ui: 5 }),
+  word('bclr', { bo: 20, bi: 0 }),
+];
+
 describe('compiled regions', () => {
   it.each([1, 2, 3, 5, 7, 11, 13, 29, 50, 1000])('stop on the instruction that a budget of %d ends at', (budget) => {
     const pair = new Pair(nested);
     for (const core of pair.cores) core.vcpus[0].set64('gpr', 8n, 9);
     expect(pair.runInSlices(budget)).toBe(EXIT.hcall);
     if (budget >= 50) expect(pair.executed()).toBeGreaterThan(100);
+  });
+
+  it.each([97, 1000, 100_000])('go on behind calls of other pages, with a budget of %d', (budget) => {
+    const pair = new Pair(calling);
+    expect(pair.runInSlices(budget)).toBe(EXIT.hcall);
+    // 3,000 rounds of two calls: the function is entered each time, the loop once a slice.
+    const entries = Number(pair.compiler.shared('regionEntries'));
+    if (budget >= 1000) expect(entries).toBeLessThan(6000 + 6 * (49_000 / budget + 10));
+    if (budget >= 1000) expect(pair.executed()).toBeGreaterThan(40_000);
   });
 
   it('see a store of theirs to an instruction that comes next', () => {

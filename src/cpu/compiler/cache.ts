@@ -133,8 +133,7 @@ export class RegionCache implements RegionService {
     const kept = known?.entries.filter((entry) => entry !== offset && this.heat(page, entry) >= enough) ?? [];
     // A call that has never come back yet is not worth the code behind it.
     const waits = (at: number) =>
-      at < 4096 &&
-      (this.heat(page, at) > 0 || view.getUint8(page + decodedPageInfo.covered + at / 4) === 1);
+      at < 4096 && (this.heat(page, at) > 0 || view.getUint8(page + decodedPageInfo.covered + at / 4) === 1);
     const graph = discoverRegion([offset, ...kept], fetch, { ...this.limits, waits });
     this.install(page, graph, regions, known ? known.rebuilt + 1 : 0);
   }

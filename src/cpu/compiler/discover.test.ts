@@ -33,6 +33,38 @@ describe('discovery', () => {
     expect(blocks[1].terminator).toEqual({ kind: 'return', condition: undefined, returns: [], notTaken: undefined });
   });
 
+  it('goes on behind calls of functions outside that it is to wait for', () => {
+    const code = program('bl .+256', 'addi 3,3,1', 'bcctrl 20,0,0', 'addi 3,3,2', 'bl .+512', 'addi 3,3,3');
+    const { blocks } = discoverRegion([0], code, { ...inlining, waits: (offset) => offset < 16 });
+    expect(blocks.map(({ terminator }) => terminator)).toEqual([
+      { kind: 'call', target: { kind: 'exit', offset: 256 }, returnTo: { kind: 'block', block: 1 } },
+      {
+        kind: 'indirect',
+        register: 'ctr',
+        link: true,
+        condition: undefined,
+        returnTo: { kind: 'block', block: 2 },
+        notTaken: undefined,
+      },
+      { kind: 'call', target: { kind: 'exit', offset: 16 + 512 }, returnTo: { kind: 'exit', offset: 20 } },
+    ]);
+    expect(blocks.map(({ terminator }) => successors(terminator))).toEqual([
+      [{ kind: 'block', block: 1 }],
+      [{ kind: 'block', block: 2 }],
+      [{ kind: 'exit', offset: 16 + 512 }],
+    ]);
+  });
+
+  it('calls itself outside, for its returns come back then', () => {
+    const code = program('addi 3,3,1', 'bl .-4', 'addi 3,3,2', 'bclr 20,0,0');
+    const { blocks } = discoverRegion([0], code, { ...inlining, waits: () => true });
+    expect(blocks[0].terminator).toEqual({
+      kind: 'call',
+      target: { kind: 'exit', offset: 0 },
+      returnTo: { kind: 'block', block: 1 },
+    });
+  });
+
   it('splits a block that a later branch leads into', () => {
     const code = program('addi 3,3,1', 'addi 3,3,2', 'addi 3,3,3', 'bc 12,0,.-4', 'sc 0');
     const { blocks } = discoverRegion([0], code, limits);

@@ -324,7 +324,10 @@ function defineCalls(module: ModuleBuilder, parts: InterpreterParts): void {
     fn.if(epoch.ne(getShared32(fn, 'codeEpoch')), () => fn.return(ip.get()));
     setShared64(fn, 'returnAddress', outerAddress);
     setShared32(fn, 'returnSlot', outerSlot);
-    const here = ip.get().eq(returnSlot).and((fn.getGlobal(pageEa) as I64).eq(returnPage));
+    const here = ip
+      .get()
+      .eq(returnSlot)
+      .and((fn.getGlobal(pageEa) as I64).eq(returnPage));
     fn.if(here.eqz(), () => fn.return(ip.get()));
     // The interpreter would have looked the page up on the way back: what the instruction TLB holds stays the same.
     const { entry, tag } = fetchEntry(fn, returnPage);

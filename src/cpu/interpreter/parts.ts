@@ -1,6 +1,13 @@
 // What the interpreter's handlers share: functions and globals of its module, and how a slot's place tells addresses.
 
-import { type FunctionBuilder, type FunctionRef, GlobalRef, type I32, type I64, type SignatureRef } from '../../wasm/ir.ts';
+import {
+  type FunctionBuilder,
+  type FunctionRef,
+  GlobalRef,
+  type I32,
+  type I64,
+  type SignatureRef,
+} from '../../wasm/ir.ts';
 import type { HostCall } from '../semantics/hostcall.ts';
 import type { Runtime } from '../semantics/runtime.ts';
 import { DECODED_PAGE_STRIDE } from '../state/memory-map.ts';
