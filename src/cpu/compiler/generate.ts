@@ -343,6 +343,7 @@ class RegionGenerator {
     emitter.budget.set(get32(fn, 'budget'));
     this.pending.push({ kind: 'read', place: fn.later() });
     emitter.refreshed();
+    emitter.loadEnvironment();
   }
 
   private code(number: number, next: readonly (readonly StructuredNode[])[]): void {
