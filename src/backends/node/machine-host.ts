@@ -14,6 +14,9 @@ const MAX_KERNEL_BYTES = 2 ** 30;
 // Compiled regions say which branches are rare. Node up to 24 looks at that only when told to: without it each TLB probe
 // makes room for its slow path, and loops that store are a third slower (`npm run bench`, sieve and integer matmul).
 setFlagsFromString('--experimental-wasm-branch-hinting');
+// Multiply-add in one instruction (src/wasm/fused.ts) came with V8 11.4; Node 20's 11.3 has it behind a flag.
+const [v8Major, v8Minor] = process.versions.v8.split('.').map(Number);
+if (v8Major === 11 && v8Minor < 4) setFlagsFromString('--experimental-wasm-relaxed-simd');
 
 export const nodeMachineHost: MachineHost = {
   monotonicMs: () => performance.now(),

@@ -7,7 +7,7 @@
 // to the error, both sums exactly, and what is left below the upper part is rounded to odd before the last addition
 // (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", IEEE Transactions on Computers 57 (4), 2008).
 
-import type { FunctionBuilder, I32, V128 } from '../../../wasm/ir.ts';
+import type { FunctionBuilder, V128 } from '../../../wasm/ir.ts';
 
 const upperToLower = [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7];
 const lowerHalves = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23];
@@ -36,8 +36,11 @@ export function fusedSingles(fn: FunctionBuilder, a: V128, c: V128, b: V128): { 
   const upper = (v: V128) => v.shuffle(v, upperToLower);
   const low = sumToOdd(fn, promote(a).bin('f64x2.mul', promote(c)), promote(b));
   const high = sumToOdd(fn, promote(upper(a)).bin('f64x2.mul', promote(upper(c))), promote(upper(b)));
-  const demote = (v: V128) => v.un('f32x4.demote_f64x2_zero');
-  return { value: demote(low).shuffle(demote(high), lowerHalves), odd: [low, high] };
+  return { value: narrow(low, high), odd: [low, high] };
+}
+/** Four singles from the doubles of lanes 0 and 1 and those of lanes 2 and 3. */
+export function narrow(low: V128, high: V128): V128 {
+  return low.un('f32x4.demote_f64x2_zero').shuffle(high.un('f32x4.demote_f64x2_zero'), lowerHalves);
 }
 
 function both(fn: FunctionBuilder, value: number): V128 {
@@ -50,8 +53,8 @@ function split(fn: FunctionBuilder, x: V128): { upper: V128; lower: V128 } {
   return { upper, lower: x.bin('f64x2.sub', upper) };
 }
 
-/** a * c + b, and whether the operands and the results are such that it holds. */
-export function fusedDoubles(fn: FunctionBuilder, a: V128, c: V128, b: V128): { value: V128; ok: I32 } {
+/** a * c + b; the elements whose operands and results are such that it holds; of these, the exact ones. */
+export function fusedDoubles(fn: FunctionBuilder, a: V128, c: V128, b: V128): { value: V128; fine: V128; exact: V128 } {
   const product = a.bin('f64x2.mul', c);
   const [x, y] = [split(fn, a), split(fn, c)];
   const times = (p: V128, q: V128) => p.bin('f64x2.mul', q);
@@ -62,15 +65,21 @@ export function fusedDoubles(fn: FunctionBuilder, a: V128, c: V128, b: V128): { 
     .bin('f64x2.add', times(x.lower, y.lower));
   const small = twoSum(b, error);
   const large = twoSum(product, small.sum);
-  const value = large.sum.bin('f64x2.add', sumToOdd(fn, small.error, large.error));
-  // Splitting must not overflow, the error of the product not underflow, the result not be tiny.
+  const sum = large.sum.bin('f64x2.add', sumToOdd(fn, small.error, large.error));
+  const isZero = (v: V128) => v.bin('f64x2.eq', fn.v128(0n));
+  const noFactor = isZero(a).or(isZero(c));
+  // Splitting must not overflow, the error of the product not underflow, the result not be tiny unless it is exact.
   const below = (v: V128, limit: number) => v.un('f64x2.abs').bin('f64x2.lt', both(fn, limit));
   const above = (v: V128, limit: number) => v.un('f64x2.abs').bin('f64x2.ge', both(fn, limit));
-  const fine = below(a, 2 ** 990)
+  const inRange = below(a, 2 ** 990)
     .and(below(c, 2 ** 990))
     .and(below(b, 2 ** 1020))
-    .and(below(value, 2 ** 1020))
-    .and(above(product, 2 ** -960))
-    .and(above(value, 2 ** -1020));
-  return { value, ok: fine.test('i64x2.all_true') };
+    .and(below(sum, 2 ** 1020));
+  const ordinary = above(product, 2 ** -960).and(above(sum, 2 ** -1020).or(isZero(sum)));
+  return {
+    // Signs of zeros are right in the plain sum.
+    value: product.bin('f64x2.add', b).bitselect(sum, noFactor),
+    fine: inRange.and(ordinary.or(noFactor)),
+    exact: isZero(small.error).and(isZero(large.error)),
+  };
 }
