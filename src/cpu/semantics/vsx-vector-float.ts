@@ -14,6 +14,7 @@ import {
   exactToIntegral,
   TO_INTEGER,
 } from './fpu/exact.ts';
+import { isPlain, isQuiet } from './fpu/fast.ts';
 import {
   doublewords,
   evenSignedWords,
@@ -37,10 +38,13 @@ import { compareRaises, exactMaximum, exactMinimum } from './fpu/order.ts';
 import { CONTROL } from './fpu/round.ts';
 import { controlWord, type IntegralMode } from './fpu/scalar.ts';
 import {
+  allFinite,
+  allTrue,
   carefullyVector,
   eachElement,
-  isPlainAndInexact,
   type Precision,
+  type Quick,
+  quickly,
   vectorArithmetic,
   vectorCompare,
   vectorIntegral,
@@ -55,6 +59,7 @@ const ADDS_TARGET = ['xa', 'xb', 'xt'] as const;
 const MULTIPLIES_TARGET = ['xa', 'xt', 'xb'] as const;
 
 const lanesOf = { double: doublewords, single: singles } as const;
+const floatShape = { double: 'f64x2', single: 'f32x4' } as const;
 const width = { double: 8, single: 4 } as const;
 const format = { double: DOUBLE_TEST, single: SINGLE_TEST } as const;
 /** Elements as plain bits. */
@@ -67,15 +72,23 @@ function elements(f: RuntimeFunction, operands: number, from: Lanes, to: Lanes, 
   );
 }
 
-function extreme(f: RuntimeFunction, precision: Precision): Semantics {
+function extreme(f: RuntimeFunction, op: 'max' | 'min', precision: Precision): Semantics {
   const lanes = lanesOf[precision];
   const all = elements(f, 2, lanes, lanes, `${precision}s`);
-  return (s) =>
-    carefullyVector(
-      s,
-      () => s.fn.call('v128', s.runtime(all), [s.vsr('xa'), s.vsr('xb'), s.fn.i32(0)]),
-      (value) => s.setVsr('xt', value),
+  return (s) => {
+    const { fn } = s;
+    const [a, b] = [s.vsr('xa'), s.vsr('xb')];
+    const shape = floatShape[precision];
+    const numbers = a.bin(`${shape}.eq`, a).and(b.bin(`${shape}.eq`, b));
+    const write = (value: V128) => s.setVsr('xt', value);
+    fn.if(
+      isQuiet(s.state64('fpscr')).and(allTrue(numbers, precision)),
+      // Of zeros the positive is the larger in both books.
+      () => write(a.bin(`${shape}.${op}`, b)),
+      () => carefullyVector(s, () => fn.call('v128', s.runtime(all), [a, b, fn.i32(0)]), write),
+      true,
     );
+  };
 }
 
 const integralFunctions = {
@@ -133,10 +146,6 @@ function testClass(precision: Precision): Semantics {
 
 // Conversions.
 
-interface Quick {
-  readonly value: V128;
-  readonly ok: I32;
-}
 type Control = (s: Emitter, fpscr: I64) => I32;
 const rounding =
   (flags: number): Control =>
@@ -147,57 +156,113 @@ const fixed =
   (s) =>
     s.fn.i32(control);
 
+type QuickConversion = (fn: FunctionBuilder, b: V128) => Quick;
+
 /** XT := f(XB); `quick` as the SIMD operations of vector.ts. */
-function conversion(f: RuntimeFunction, control: Control, quick?: (fn: FunctionBuilder, b: V128) => Quick): Semantics {
+function conversion(f: RuntimeFunction, control: Control, quick?: QuickConversion): Semantics {
   return (s) => {
     const { fn } = s;
     const b = s.vsr('xb');
     const fpscr = s.state64('fpscr');
-    const long = () =>
-      carefullyVector(
-        s,
-        () => fn.call('v128', s.runtime(f), [b, control(s, fpscr)]),
-        (value) => s.setVsr('xt', value),
-      );
+    const write = (value: V128) => s.setVsr('xt', value);
+    const long = () => carefullyVector(s, () => fn.call('v128', s.runtime(f), [b, control(s, fpscr)]), write);
     if (!quick) return long();
-    const { value, ok } = quick(fn, b);
-    fn.if(isPlainAndInexact(fpscr).and(ok), () => s.setVsr('xt', value), long);
+    quickly(s, fpscr, isPlain(fpscr), quick(fn, b), write, long);
   };
 }
 
+/** The even words, which POWER9 copies to the odd ones, from lanes 0 and 1. */
+const evenFromLow = (v: V128) => v.shuffle(v, [0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7, 4, 5, 6, 7]);
+/** Singles in words 0 and 2 as doubles. */
+const evenToDoubles = (v: V128) =>
+  v.shuffle(v, [4, 5, 6, 7, 12, 13, 14, 15, 4, 5, 6, 7, 12, 13, 14, 15]).un('f64x2.promote_low_f32x4');
+const doubleConstant = (fn: FunctionBuilder, value: number) => fn.pureV128('f64x2.splat', [fn.f64(value)]);
+
+const quickToSingles: QuickConversion = (fn, b) => {
+  const singles = b.un('f32x4.demote_f64x2_zero');
+  const back = singles.un('f64x2.promote_low_f32x4');
+  const large = b.un('f64x2.abs').bin('f64x2.ge', doubleConstant(fn, 2 ** -125));
+  const zero = b.bin('f64x2.eq', fn.v128(0n));
+  return {
+    value: evenFromLow(singles),
+    ok: allFinite(back, 'double').and(allTrue(large.or(zero), 'double')),
+    exact: () => allTrue(back.bin('f64x2.eq', b), 'double'),
+  };
+};
+const quickToDoubles: QuickConversion = (_fn, b) => {
+  const value = evenToDoubles(b);
+  return { value, ok: allTrue(value.bin('f64x2.eq', value), 'double') };
+};
+
 const ROUND_TO_ZERO = 1;
 const { UNSIGNED, WORD } = TO_INTEGER;
-const toInteger = (
-  from: Lanes,
-  to: Lanes,
-  kind: number,
-  name: string,
-  quick?: (fn: FunctionBuilder, b: V128) => Quick,
-) => conversion(elements(exactToInteger, 1, from, to, name), fixed(ROUND_TO_ZERO | kind), quick);
+const toInteger = (from: Lanes, to: Lanes, kind: number, name: string, quick: QuickConversion) =>
+  conversion(elements(exactToInteger, 1, from, to, name), fixed(ROUND_TO_ZERO | kind), quick);
 
 /** Singles to words where all are in range. */
 const quickToWords =
-  (signed: boolean) =>
-  (fn: FunctionBuilder, b: V128): Quick => {
+  (signed: boolean): QuickConversion =>
+  (fn, b) => {
     const least = constantLanes(fn, 4, signed ? 0xcf00_0000 : 0);
     const limit = constantLanes(fn, 4, signed ? 0x4f00_0000 : 0x4f80_0000);
     const inRange = b.bin('f32x4.ge', least).and(b.bin('f32x4.lt', limit));
-    return { value: b.un(`i32x4.trunc_sat_f32x4_${signed ? 's' : 'u'}`), ok: inRange.test('i32x4.all_true') };
+    return {
+      value: b.un(`i32x4.trunc_sat_f32x4_${signed ? 's' : 'u'}`),
+      ok: inRange.test('i32x4.all_true'),
+      exact: () => allTrue(b.un('f32x4.trunc').bin('f32x4.eq', b), 'single'),
+    };
+  };
+/** Doubles, or singles in the even words, to integers where all are in range. */
+const quickToIntegers =
+  (from: 'doubles' | 'evenSingles', bits: 32 | 64, signed: boolean): QuickConversion =>
+  (fn, b) => {
+    const doubles = from === 'doubles' ? b : evenToDoubles(b);
+    const whole = doubles.un('f64x2.trunc');
+    const limit = 2 ** (signed ? bits - 1 : bits);
+    const inRange = whole
+      .bin('f64x2.ge', doubleConstant(fn, signed ? -limit : 0))
+      .and(whole.bin('f64x2.lt', doubleConstant(fn, limit)));
+    const integer = (lane: number) => {
+      const x = doubles.extractF64(lane);
+      return signed ? x.truncSatToI64S() : x.truncSatToI64U();
+    };
+    const value =
+      bits === 64
+        ? fn.v128From64(integer(1), integer(0))
+        : evenFromLow(doubles.un(`i32x4.trunc_sat_f64x2_${signed ? 's' : 'u'}_zero`));
+    return {
+      value,
+      ok: allTrue(inRange, 'double'),
+      exact: () => allTrue(whole.bin('f64x2.eq', doubles), 'double'),
+    };
   };
 const quickFromWords =
-  (signed: boolean) =>
-  (fn: FunctionBuilder, b: V128): Quick => ({
+  (signed: boolean): QuickConversion =>
+  (fn, b) => ({
     value: b.un(`f32x4.convert_i32x4_${signed ? 's' : 'u'}`),
     ok: fn.i32(1),
+    exact: () =>
+      (signed ? b.un('i32x4.abs') : b).bin('i32x4.le_u', constantLanes(fn, 4, 2 ** 24)).test('i32x4.all_true'),
   });
+const quickFromDoublewords =
+  (to: 'doubles' | 'evenSingles', signed: boolean): QuickConversion =>
+  (fn, b) => {
+    const [low, high] = [b.extract64(0), b.extract64(1)];
+    const exactTo = 1n << (to === 'doubles' ? 53n : 24n);
+    const fits = (x: I64) => (signed ? x.add(exactTo).leU(2n * exactTo) : x.leU(exactTo));
+    const exact = () => fits(low).and(fits(high));
+    if (to === 'doubles') {
+      const [x, y] = [low, high].map((v) => (signed ? v.convertToF64S() : v.convertToF64U()));
+      const value = fn.pureV128('f64x2.replace_lane', [fn.pureV128('f64x2.splat', [x]), y], 1);
+      return { value, ok: fn.i32(1), exact };
+    }
+    const [x, y] = [low, high].map((v) => (signed ? v.convertToF32S() : v.convertToF32U()));
+    const splat = fn.pureV128('f32x4.splat', [x]);
+    const third = fn.pureV128('f32x4.replace_lane', [splat, y], 2);
+    return { value: fn.pureV128('f32x4.replace_lane', [third, y], 3), ok: fn.i32(1), exact };
+  };
 
-function fromInteger(
-  from: Lanes,
-  to: Lanes,
-  signed: boolean,
-  name: string,
-  quick?: (fn: FunctionBuilder, b: V128) => Quick,
-): Semantics {
+function fromInteger(from: Lanes, to: Lanes, signed: boolean, name: string, quick: QuickConversion): Semantics {
   const f = eachElement(`${exactFromInteger.name}.${name}`, 1, from, to, (fn, runtime, [value], control) => {
     const negative = signed ? value.ltS(0n) : fn.i32(0);
     const magnitude = value.neg().selectIf(negative, value);
@@ -289,10 +354,10 @@ export const vsxVectorFloat = {
   xvnmsubasp: vectorArithmetic('negativeMultiplySubtract', 'single', ADDS_TARGET),
   xvnmsubmsp: vectorArithmetic('negativeMultiplySubtract', 'single', MULTIPLIES_TARGET),
 
-  xvmaxdp: extreme(exactMaximum, 'double'),
-  xvmaxsp: extreme(exactMaximum, 'single'),
-  xvmindp: extreme(exactMinimum, 'double'),
-  xvminsp: extreme(exactMinimum, 'single'),
+  xvmaxdp: extreme(exactMaximum, 'max', 'double'),
+  xvmaxsp: extreme(exactMaximum, 'max', 'single'),
+  xvmindp: extreme(exactMinimum, 'min', 'double'),
+  xvminsp: extreme(exactMinimum, 'min', 'single'),
 
   xvcmpeqdp: compare('eq', 'double'),
   xvcmpeqsp: compare('eq', 'single'),
@@ -318,22 +383,32 @@ export const vsxVectorFloat = {
   xvrspip: integral('up', 'single'),
   xvrspiz: integral('zero', 'single'),
 
-  xvcvdpsp: conversion(elements(exactRound, 1, doublewords, evenSingles, 'toSingles'), rounding(CONTROL.SINGLE)),
-  xvcvspdp: conversion(elements(exactRound, 1, evenSingles, doublewords, 'toDoubles'), rounding(0)),
+  xvcvdpsp: conversion(
+    elements(exactRound, 1, doublewords, evenSingles, 'toSingles'),
+    rounding(CONTROL.SINGLE),
+    quickToSingles,
+  ),
+  xvcvspdp: conversion(elements(exactRound, 1, evenSingles, doublewords, 'toDoubles'), rounding(0), quickToDoubles),
   xvcvhpsp: conversion(elements(exactFromHalf, 1, halfwords, singles, 'toSingles'), fixed(0)),
   xvcvsphp: conversion(elements(exactRoundHalf, 1, singles, halfwords, 'toHalves'), rounding(0)),
-  xvcvdpsxds: toInteger(doublewords, doublewords, 0, 'dpsxds'),
-  xvcvdpuxds: toInteger(doublewords, doublewords, UNSIGNED, 'dpuxds'),
-  xvcvdpsxws: toInteger(doublewords, evenSignedWords, WORD, 'dpsxws'),
-  xvcvdpuxws: toInteger(doublewords, evenUnsignedWords, WORD | UNSIGNED, 'dpuxws'),
-  xvcvspsxds: toInteger(evenSingles, doublewords, 0, 'spsxds'),
-  xvcvspuxds: toInteger(evenSingles, doublewords, UNSIGNED, 'spuxds'),
+  xvcvdpsxds: toInteger(doublewords, doublewords, 0, 'dpsxds', quickToIntegers('doubles', 64, true)),
+  xvcvdpuxds: toInteger(doublewords, doublewords, UNSIGNED, 'dpuxds', quickToIntegers('doubles', 64, false)),
+  xvcvdpsxws: toInteger(doublewords, evenSignedWords, WORD, 'dpsxws', quickToIntegers('doubles', 32, true)),
+  xvcvdpuxws: toInteger(
+    doublewords,
+    evenUnsignedWords,
+    WORD | UNSIGNED,
+    'dpuxws',
+    quickToIntegers('doubles', 32, false),
+  ),
+  xvcvspsxds: toInteger(evenSingles, doublewords, 0, 'spsxds', quickToIntegers('evenSingles', 64, true)),
+  xvcvspuxds: toInteger(evenSingles, doublewords, UNSIGNED, 'spuxds', quickToIntegers('evenSingles', 64, false)),
   xvcvspsxws: toInteger(singles, signedWords, WORD, 'spsxws', quickToWords(true)),
   xvcvspuxws: toInteger(singles, unsignedWords, WORD | UNSIGNED, 'spuxws', quickToWords(false)),
-  xvcvsxddp: fromInteger(doublewords, doublewords, true, 'sxddp'),
-  xvcvuxddp: fromInteger(doublewords, doublewords, false, 'uxddp'),
-  xvcvsxdsp: fromInteger(doublewords, evenSingles, true, 'sxdsp'),
-  xvcvuxdsp: fromInteger(doublewords, evenSingles, false, 'uxdsp'),
+  xvcvsxddp: fromInteger(doublewords, doublewords, true, 'sxddp', quickFromDoublewords('doubles', true)),
+  xvcvuxddp: fromInteger(doublewords, doublewords, false, 'uxddp', quickFromDoublewords('doubles', false)),
+  xvcvsxdsp: fromInteger(doublewords, evenSingles, true, 'sxdsp', quickFromDoublewords('evenSingles', true)),
+  xvcvuxdsp: fromInteger(doublewords, evenSingles, false, 'uxdsp', quickFromDoublewords('evenSingles', false)),
   xvcvsxwdp: wordsToDoubles(true),
   xvcvuxwdp: wordsToDoubles(false),
   xvcvsxwsp: fromInteger(signedWords, singles, true, 'sxwsp', quickFromWords(true)),

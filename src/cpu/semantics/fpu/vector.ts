@@ -73,10 +73,6 @@ export function carefullyVector(s: Emitter, compute: () => V128, write: (value: 
   s.takeFpEnabled();
 }
 
-/** FPSCR asks for nothing unusual, and inexact results change nothing. */
-export function isPlainAndInexact(fpscr: I64): I32 {
-  return isPlain(fpscr).and(hasInexact(fpscr));
-}
 /** 1 if XX is set: then it is no matter whether a result is exact. */
 function hasInexact(fpscr: I64): I32 {
   return fpscr.shrU(25).wrap().and(1);
@@ -429,16 +425,6 @@ function longWay(kind: keyof typeof operations, precision: Precision, operands: 
   return found;
 }
 
-/** XT := f(XB), converted with `control`; no short way. */
-export function vectorConversion(f: RuntimeFunction, control: (s: Emitter, fpscr: I64) => I32): Semantics {
-  return (s) =>
-    carefullyVector(
-      s,
-      () => s.fn.call('v128', s.runtime(f), [s.vsr('xb'), control(s, s.state64('fpscr'))]),
-      (value) => s.setVsr('xt', value),
-    );
-}
-
 const roundShapes = { zero: 'trunc', up: 'ceil', down: 'floor', current: 'nearest' } as const;
 
 /** Integral values by SIMD; of NaNs what comes is no matter. */
@@ -462,17 +448,15 @@ export function vectorIntegral(mode: IntegralMode, precision: Precision, long: R
     const { fn } = s;
     const b = s.vsr('xb');
     const fpscr = s.state64('fpscr');
-    const numbers = allTrue(b.bin(`${shape}.eq`, b), precision);
-    const plain = mode === 'current' ? isPlainAndInexact(fpscr) : isQuiet(fpscr);
-    fn.if(
-      plain.and(numbers),
-      () => s.setVsr('xt', simdIntegral(b, mode, precision)),
-      () =>
-        carefullyVector(
-          s,
-          () => fn.call('v128', s.runtime(long), [b, integralControl(s, mode, fpscr)]),
-          (value) => s.setVsr('xt', value),
-        ),
+    const write = (value: V128) => s.setVsr('xt', value);
+    const value = simdIntegral(b, mode, precision);
+    const quick: Quick = {
+      value,
+      ok: allTrue(b.bin(`${shape}.eq`, b), precision),
+      exact: mode === 'current' ? () => allTrue(value.bin(`${shape}.eq`, b), precision) : undefined,
+    };
+    quickly(s, fpscr, mode === 'current' ? isPlain(fpscr) : isQuiet(fpscr), quick, write, () =>
+      carefullyVector(s, () => fn.call('v128', s.runtime(long), [b, integralControl(s, mode, fpscr)]), write),
     );
   };
 }
@@ -506,6 +490,7 @@ export function vectorCompare(op: 'eq' | 'ge' | 'gt', precision: Precision, long
         });
         s.takeFpEnabled();
       },
+      true,
     );
   };
 }
