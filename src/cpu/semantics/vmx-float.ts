@@ -4,6 +4,7 @@
 // The estimates are more exact than required: a division, a root and a division, and power and logarithm by polynomials
 // that miss the correctly rounded value by at most one unit in the last place.
 
+import { fusesMultiplyAdd } from '../../wasm/fused.ts';
 import type { FunctionBuilder, I32, V128 } from '../../wasm/ir.ts';
 import type { Emitter, Semantics, SemanticsMap } from './emitter.ts';
 import { exponential2, logarithm2 } from './fpu/estimates.ts';
@@ -55,6 +56,7 @@ function setNumbers(s: Emitter, result: V128, operands: readonly V128[]): void {
     nanLanes(result).test('v128.any_true'),
     () => fn.call('v128', s.runtime(f), [result, ...args]),
     () => result,
+    false,
   );
   s.setVr('vrt', value);
 }
@@ -68,20 +70,40 @@ function binary(op: string): Semantics {
   };
 }
 
+/** a * c + b; if `nj`, 0 of its sign where that is tiny before rounding. */
+function fusedAndFlushed(fn: FunctionBuilder, a: V128, c: V128, b: V128, nj: I32): V128 {
+  const { value, odd } = fusedSingles(fn, a, c, b);
+  // Tiny before rounding: the sums say so, in the halves of the result.
+  const least = fn.splat64(fn.i64(0x381n << 52n));
+  const [low, high] = odd.map((v) => v.un('f64x2.abs').bin('f64x2.lt', least));
+  const tiny = low.shuffle(high, [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27]);
+  return value.andnot(tiny.and(fn.splat32(nj.neg())).andnot(words(fn, SIGN)));
+}
+const fusedSlowly = runtimeFunction('vmx.fused', ['v128', 'v128', 'v128', 'i32'], 'v128', (fn) => {
+  const [a, c, b] = [0, 1, 2].map((index) => fn.param('v128', index));
+  fn.return(fusedAndFlushed(fn, a, c, b, fn.param32(3)));
+});
+
 /** A * C + B, or its negative with B taken away. */
 function fused(negative: boolean): Semantics {
   return (s) => {
     const { fn } = s;
     const nj = s.state32('vscrNj');
     const [a, b, c] = ['vra', 'vrb', 'vrc'].map((field) => flushed(s.vr(field), nj));
-    const { value, odd } = fusedSingles(fn, a, c, negative ? b.un('f32x4.neg') : b);
-    // Tiny before rounding: the sums say so, in the halves of the result.
-    const least = fn.splat64(fn.i64(0x381n << 52n));
-    const [low, high] = odd.map((v) => v.un('f64x2.abs').bin('f64x2.lt', least));
-    const tiny = low.shuffle(high, [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27]);
-    const kept = value.andnot(tiny.and(fn.splat32(nj.neg())).andnot(words(fn, SIGN)));
-    const result = negative ? kept.un('f32x4.neg') : kept;
-    setNumbers(s, result, [a, b, c]);
+    const addend = negative ? b.un('f32x4.neg') : b;
+    let sum: V128;
+    if (fusesMultiplyAdd()) {
+      const once = fn.pureV128('f32x4.relaxed_madd', [a, c, addend]);
+      // The smallest normal number may be a tiny one rounded up.
+      const least = magnitude(once).bin('i32x4.eq', words(fn, LEAST_NORMAL)).test('v128.any_true');
+      sum = fn.choose(
+        least,
+        () => fn.call('v128', s.runtime(fusedSlowly), [a, c, addend, nj]),
+        () => flushed(once, nj),
+        false,
+      );
+    } else sum = fusedAndFlushed(fn, a, c, addend, nj);
+    setNumbers(s, negative ? sum.un('f32x4.neg') : sum, [a, b, c]);
   };
 }
 

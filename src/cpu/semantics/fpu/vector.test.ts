@@ -1,8 +1,10 @@
 // Vector instructions on the interpreter against the BigInt model: results, sticky bits, and the two ways giving the same.
 
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { execute } from '../../../../tests/support/execute-one.ts';
 import { floatOperands } from '../../../../tests/support/float-operands.ts';
+import { randomWords } from '../../../../tests/support/random.ts';
+import { fusesMultiplyAdd, pretendFusing } from '../../../wasm/fused.ts';
 import { CpuCore } from '../../interpreter/core.ts';
 import { encodeFields } from '../../isa/decode.ts';
 import { instruction } from '../../isa/table.ts';
@@ -12,8 +14,10 @@ import * as big from './big-float.ts';
 import { EXCEPTIONS, FPSCR, VX_ALL } from './fpscr.ts';
 
 const rounds = Number(process.env.FPU_ROUNDS ?? 500);
-const core = new CpuCore({ semantics, ramBytes: 1 << 16, cpus: 1 });
-const vcpu = core.vcpus[0];
+/** With the engine's own multiply-add and without, where there is one. */
+const fusing = fusesMultiplyAdd() ? [false, true] : [false];
+let core = new CpuCore({ semantics, ramBytes: 1 << 16, cpus: 1 });
+let vcpu = core.vcpus[0];
 const CODE = 0x1000;
 const [T, A, B] = [40, 41, 42];
 
@@ -117,6 +121,80 @@ describe('vector instructions against the BigInt model', () => {
     expect(after.get32('cr', 6)).toBe(0);
     expect(after.get64('fpscr')).toBe(BigInt((FPSCR.FX | FPSCR.VX | FPSCR.VXVC) >>> 0));
   });
+});
+
+/** Numbers at which something changes: zeros, denormals, the ends of the normal range, what cancels, halves, NaNs. */
+const boundaries = {
+  32: [0x0, 0x1, 0x7fffff, 0x800000, 0x800001, 0xffffff, 0x1000000, 0x1f800000, 0x20000000, 0x33800000, 0x3f000000]
+    .concat([0x3f7fffff, 0x3f800000, 0x3f800001, 0x3fc00000, 0x4b000001, 0x4b800000, 0x4b800001, 0x5f800000])
+    .concat([0x7effffff, 0x7f7fffff, 0x7f800000, 0x7fc00001, 0x7f800002])
+    .map(BigInt),
+  64: [0x0n, 0x1n, 0xfffffffffffffn, 0x10000000000000n, 0x10000000000001n, 0x20000000000000n, 0x1ff8000000000000n]
+    .concat([0x3ca0000000000000n, 0x3fe0000000000000n, 0x3fefffffffffffffn, 0x3ff0000000000000n, 0x3ff0000000000001n])
+    .concat([0x3ff8000000000000n, 0x4340000000000000n, 0x4340000000000001n, 0x4341000008000000n, 0x5ff0000000000000n])
+    .concat([0x7fdfffffffffffffn, 0x7fefffffffffffffn, 0x7ff0000000000000n, 0x7ff8000000000001n, 0x7ff0000000000002n]),
+};
+
+describe.each(fusing)('vector instructions at the boundaries, multiply-add fused by the engine: %s', (fuses) => {
+  beforeAll(() => {
+    pretendFusing(fuses);
+    core = new CpuCore({ semantics, ramBytes: 1 << 16, cpus: 1 });
+    vcpu = core.vcpus[0];
+    pretendFusing(undefined);
+  });
+  for (const [stem, model] of Object.entries(models)) {
+    for (const [suffix, format, bits] of [
+      ['dp', big.BINARY64, 64],
+      ['sp', big.BINARY32, 32],
+    ] as const) {
+      const op = stem + suffix;
+      it(op, () => {
+        load(op);
+        const random = randomWords(op.length * 17 + op.charCodeAt(3) + bits);
+        const list = boundaries[bits];
+        const width = BigInt(bits);
+        // One element at a boundary or all, the others being small whole numbers: what others do must not hide it.
+        const vector = (all: boolean) => {
+          const special = random() % (128 / bits);
+          let value = 0n;
+          for (let i = 0; i < 128 / bits; i++) {
+            const sign = BigInt(random() & 1) << (width - 1n);
+            const plain = bits === 64 ? (0x3ffn + BigInt(random() % 8)) << 52n : BigInt(0x7f + (random() % 8)) << 23n;
+            value = (value << width) | sign | (all || i === special ? list[random() % list.length] : plain);
+          }
+          return value;
+        };
+        for (let i = 0; i < rounds; i++) {
+          const all = i % 3 === 0;
+          const [t, a, b] = [vector(all), vector(all), vector(all)];
+          const enables = i % 4 === 1 ? (random() & 0x1f) << 3 : 0;
+          const before = ((i & 2 ? FPSCR.FX | FPSCR.XX : 0) | 0x0006_5000 | enables) >>> 0;
+          const enabled = (bit: number) => (enables & bit) !== 0;
+          const env: big.Environment = {
+            mode: 0,
+            overflowEnabled: enabled(FPSCR.OE),
+            underflowEnabled: enabled(FPSCR.UE),
+            raised: 0,
+          };
+          const [ts, as, bs] = [t, a, b].map((v) => elements(v, width));
+          const computed = ts.reduce((sum, x, j) => (sum << width) | model(format, env, as[j], bs[j], x), 0n);
+          const raised = env.raised & EXCEPTIONS;
+          const kinds = (word: number) => word | (word & VX_ALL ? FPSCR.VX : 0);
+          const due = (word: number) => ((kinds(word) >>> 22) & enables & 0xf8) !== 0;
+          let low = kinds(before | raised) | (raised & ~before ? FPSCR.FX : 0);
+          if (due(low)) low |= FPSCR.FEX;
+          const value = due(raised) ? t : computed;
+          const got = run(t, a, b, before);
+          if (got.value !== value || got.fpscr !== low >>> 0) {
+            expect.fail(
+              `${op}(t ${hex(t)}, a ${hex(a)}, b ${hex(b)}; FPSCR ${before.toString(16)}): ` +
+                `${hex(got.value)} ${got.fpscr.toString(16)}, wanted ${hex(value)} ${(low >>> 0).toString(16)}`,
+            );
+          }
+        }
+      });
+    }
+  }
 });
 
 describe('VMX single precision', () => {

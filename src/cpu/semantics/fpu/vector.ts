@@ -228,6 +228,16 @@ const simdSquareRoot =
     return { value, ok: allFinite(value, precision), exact: () => s.fn.i32(0) };
   };
 
+/** 1 / b or 1 / sqrt(b): estimates, which do not tell whether they are exact. */
+const simdReciprocal =
+  (precision: Precision, root: boolean): SimdOperation =>
+  (s, [b]) => {
+    const shape = simdShape[precision];
+    const one = constant(s.fn, precision, 0x3ffn << 52n, 0x3f80_0000n);
+    const value = one.bin(`${shape}.div`, root ? b.un(`${shape}.sqrt`) : b);
+    return { value, ok: allTrue(ordinary(value, precision), precision) };
+  };
+
 const simdFusedDouble =
   (operation: Operation): SimdOperation =>
   (s, [a, c, b]) => {
@@ -323,6 +333,8 @@ function simdOf(precision: Precision): Partial<Record<keyof typeof operations, S
     multiply: simdMultiply(precision),
     divide: simdDivide(precision),
     squareRoot: simdSquareRoot(precision),
+    reciprocal: simdReciprocal(precision, false),
+    reciprocalSquareRoot: simdReciprocal(precision, true),
     multiplyAdd: fused(operations.multiplyAdd),
     multiplySubtract: fused(operations.multiplySubtract),
     negativeMultiplyAdd: fused(operations.negativeMultiplyAdd),
