@@ -125,3 +125,22 @@ u64 matmul_float_vector(void)
     for (int k = 0; k < 4; k++) sum = mix(sum, bits_of(c[i][i / 4][k]));
   return sum;
 }
+
+typedef double pair __attribute__((vector_size(16)));
+
+/* Double precision, two at a time (VSX): a*x + y, and a stencil of three points. Nothing of it is exact. */
+u64 stencil_vector(void)
+{
+  enum { N = 2048, ROUNDS = 300 };
+  static pair x[N + 2], y[N + 2];
+  u64 seed = 5, sum = 0;
+  for (int i = 0; i < N + 2; i++)
+    for (int k = 0; k < 2; k++) x[i][k] = (double)(sequence(&seed) & 0xfff) / 1000, y[i][k] = (double)(sequence(&seed) & 0xfff) / 3000;
+  pair a = { 0.3, 0.7 }, third = { 1 / 3.0, 1 / 3.0 }, small = { 1e-3, 1e-3 };
+  for (int round = 0; round < ROUNDS; round++) {
+    for (int i = 1; i <= N; i++) y[i] = a * x[i] + y[i] * third;
+    for (int i = 1; i <= N; i++) x[i] = (y[i - 1] + y[i] + y[i + 1]) * third - small * x[i];
+  }
+  for (int i = 0; i < N; i += 8) sum = mix(mix(sum, bits_of(x[i + 1][0])), bits_of(y[i + 1][1]));
+  return sum;
+}

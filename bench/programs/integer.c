@@ -294,3 +294,33 @@ u64 string_library(void)
   }
   return sum;
 }
+
+typedef u8 bytes16 __attribute__((vector_size(16)));
+typedef u32 words4 __attribute__((vector_size(16)));
+
+/* Sixteen bytes at a time (VMX, VSX): case and digits of text by compares and selects, permutes, a checksum of words. */
+u64 vector_bytes(void)
+{
+  enum { N = 4096, ROUNDS = 200 };
+  static bytes16 text[N];
+  u64 seed = 11;
+  for (int i = 0; i < N; i++)
+    for (int k = 0; k < 16; k++) text[i][k] = (u8)(sequence(&seed) % 96 + 32);
+  const bytes16 backwards = { 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0 };
+  bytes16 digits = { 0 };
+  words4 sum = { 1, 2, 3, 4 };
+  for (int round = 0; round < ROUNDS; round++)
+    for (int i = 0; i < N; i++) {
+      bytes16 v = text[i];
+      bytes16 letters = (bytes16)((v | 32) >= 'a') & (bytes16)((v | 32) <= 'z');
+      v ^= letters & 32;
+      digits += (bytes16)(v >= '0') & (bytes16)(v <= '9') & 1;
+      v = __builtin_shuffle(v, digits, backwards);
+      text[i] = v;
+      sum = ((sum << 5) | (sum >> 27)) + (words4)v;
+    }
+  u64 result = 0;
+  for (int k = 0; k < 4; k++) result = mix(result, sum[k]);
+  for (int k = 0; k < 16; k++) result = mix(result, digits[k]);
+  return result;
+}
