@@ -7,6 +7,7 @@ import { hostAddressSlow, loadSlow, probeStore, storeSlow } from '../../mmu/acce
 import { ACCESS } from '../../mmu/radix.ts';
 import { contextFor, dataEntryOffset } from '../../mmu/tlb.ts';
 import { assert } from '../../util/errors.ts';
+import { fusesMultiplyAdd } from '../../wasm/fused.ts';
 import {
   type FunctionBuilder,
   type FunctionRef,
@@ -83,6 +84,7 @@ export interface DirtyState {
 
 export class RegionEmitter implements Emitter {
   readonly fn: FunctionBuilder;
+  readonly fuses = fusesMultiplyAdd();
   /** Memory offset of the decoded page. */
   readonly page: I32;
   readonly pageEa: I64;

@@ -29,6 +29,7 @@ const storeOps = { 1: 'i64.store8', 2: 'i64.store16', 4: 'i64.store32', 8: 'i64.
 
 export class InterpreterEmitter implements Emitter {
   readonly fn: FunctionBuilder;
+  readonly fuses = false;
   /** Set when the meaning looked at byte order or width, so that the usual mode and others need different handlers. */
   modeDependent = false;
   private readonly parts: InterpreterParts;

@@ -21,6 +21,11 @@ export type Access = 'load' | 'store';
 
 export interface Emitter {
   readonly fn: FunctionBuilder;
+  /**
+   * Whether `relaxed_madd` may be used, since it rounds once. Not in code that is made on one host for all of them, nor in
+   * runtime functions, which are part of that.
+   */
+  readonly fuses: boolean;
 
   /** A one-bit field that is known while generating. False if the instruction has no such field. */
   flag(name: StaticField): boolean;

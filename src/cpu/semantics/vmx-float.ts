@@ -4,7 +4,6 @@
 // The estimates are more exact than required: a division, a root and a division, and power and logarithm by polynomials
 // that miss the correctly rounded value by at most one unit in the last place.
 
-import { fusesMultiplyAdd } from '../../wasm/fused.ts';
 import type { FunctionBuilder, I32, V128 } from '../../wasm/ir.ts';
 import type { Emitter, Semantics, SemanticsMap } from './emitter.ts';
 import { exponential2, logarithm2 } from './fpu/estimates.ts';
@@ -91,18 +90,14 @@ function fused(negative: boolean): Semantics {
     const nj = s.state32('vscrNj');
     const [a, b, c] = ['vra', 'vrb', 'vrc'].map((field) => flushed(s.vr(field), nj));
     const addend = negative ? b.un('f32x4.neg') : b;
+    const slowly = () => fn.call('v128', s.runtime(fusedSlowly), [a, c, addend, nj]);
     let sum: V128;
-    if (fusesMultiplyAdd()) {
+    if (s.fuses) {
       const once = fn.pureV128('f32x4.relaxed_madd', [a, c, addend]);
       // The smallest normal number may be a tiny one rounded up.
       const least = magnitude(once).bin('i32x4.eq', words(fn, LEAST_NORMAL)).test('v128.any_true');
-      sum = fn.choose(
-        least,
-        () => fn.call('v128', s.runtime(fusedSlowly), [a, c, addend, nj]),
-        () => flushed(once, nj),
-        false,
-      );
-    } else sum = fusedAndFlushed(fn, a, c, addend, nj);
+      sum = fn.choose(least, slowly, () => flushed(once, nj), false);
+    } else sum = slowly();
     setNumbers(s, negative ? sum.un('f32x4.neg') : sum, [a, b, c]);
   };
 }

@@ -1,10 +1,11 @@
 // Vector instructions on the interpreter against the BigInt model: results, sticky bits, and the two ways giving the same.
 
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { execute } from '../../../../tests/support/execute-one.ts';
 import { floatOperands } from '../../../../tests/support/float-operands.ts';
 import { randomWords } from '../../../../tests/support/random.ts';
 import { fusesMultiplyAdd, pretendFusing } from '../../../wasm/fused.ts';
+import { defaultRegionOptions, RegionCache } from '../../compiler/cache.ts';
 import { CpuCore } from '../../interpreter/core.ts';
 import { encodeFields } from '../../isa/decode.ts';
 import { instruction } from '../../isa/table.ts';
@@ -14,9 +15,15 @@ import * as big from './big-float.ts';
 import { EXCEPTIONS, FPSCR, VX_ALL } from './fpscr.ts';
 
 const rounds = Number(process.env.FPU_ROUNDS ?? 500);
-/** With the engine's own multiply-add and without, where there is one. */
-const fusing = fusesMultiplyAdd() ? [false, true] : [false];
-let core = new CpuCore({ semantics, ramBytes: 1 << 16, cpus: 1 });
+/** Who executes: the interpreter, regions without the engine's own multiply-add, and with it where there is one. */
+const ways = fusesMultiplyAdd()
+  ? (['interpreted', 'compiled', 'compiled and fused'] as const)
+  : (['interpreted', 'compiled'] as const);
+const machine = { semantics, ramBytes: 1 << 16, cpus: 1 };
+const eager = { ...defaultRegionOptions, threshold: 1, patience: Number.POSITIVE_INFINITY, maxInstructions: 1 };
+const coreOf = (way: (typeof ways)[number]) =>
+  new CpuCore(way === 'interpreted' ? machine : { ...machine, regions: (host) => new RegionCache(host, eager) });
+let core = coreOf('interpreted');
 let vcpu = core.vcpus[0];
 const CODE = 0x1000;
 const [T, A, B] = [40, 41, 42];
@@ -24,8 +31,10 @@ const [T, A, B] = [40, 41, 42];
 function load(op: string): void {
   const fields: Record<string, number> = { xt: T, xa: A, xb: B };
   for (const name of Object.keys(fields)) if (!instruction(op).fields.has(name)) delete fields[name];
-  const code = new DataView(new ArrayBuffer(4));
-  code.setUint32(0, encodeFields(instruction(op), fields), true);
+  // A branch to the instruction, so that it is arrived at.
+  const code = new DataView(new ArrayBuffer(8));
+  code.setUint32(0, encodeFields(instruction('b'), { li: 1 }), true);
+  code.setUint32(4, encodeFields(instruction(op), fields), true);
   core.memory.write(CODE, new Uint8Array(code.buffer));
   vcpu.set64('msr', MSR.SF | MSR.LE | MSR.VSX);
 }
@@ -39,7 +48,7 @@ function run(t: bigint, a: bigint, b: bigint, fpscr: number): { value: bigint; f
   set(B, b);
   vcpu.set64('fpscr', BigInt(fpscr >>> 0));
   vcpu.set64('nia', BigInt(CODE));
-  core.run(0, 1, 0n);
+  core.run(0, 2, 0n);
   return { value: (vcpu.vsr(T, 0) << 64n) | vcpu.vsr(T, 1), fpscr: Number(vcpu.get64('fpscr')) };
 }
 
@@ -135,12 +144,17 @@ const boundaries = {
     .concat([0x7fdfffffffffffffn, 0x7fefffffffffffffn, 0x7ff0000000000000n, 0x7ff8000000000001n, 0x7ff0000000000002n]),
 };
 
-describe.each(fusing)('vector instructions at the boundaries, multiply-add fused by the engine: %s', (fuses) => {
+describe.each(ways)('vector instructions at the boundaries, %s', (way) => {
   beforeAll(() => {
-    pretendFusing(fuses);
-    core = new CpuCore({ semantics, ramBytes: 1 << 16, cpus: 1 });
+    pretendFusing(way === 'compiled and fused');
+    core = coreOf(way);
     vcpu = core.vcpus[0];
+  });
+  afterAll(() => {
+    if (way !== 'interpreted') expect(core.shared('regionInstructions')).toBeGreaterThan(rounds);
     pretendFusing(undefined);
+    core = coreOf('interpreted');
+    vcpu = core.vcpus[0];
   });
   for (const [stem, model] of Object.entries(models)) {
     for (const [suffix, format, bits] of [

@@ -4,7 +4,6 @@
 // The short way is one SIMD operation on all elements. It is open when FPSCR asks for nothing unusual, all results are
 // ordinary numbers, and XX is set already (so that nobody has to know whether a result is exact) or all are exact.
 
-import { fusesMultiplyAdd } from '../../../wasm/fused.ts';
 import type { FunctionBuilder, I32, I64, V128 } from '../../../wasm/ir.ts';
 import type { Emitter, Semantics } from '../emitter.ts';
 import { get64, type Runtime, type RuntimeFunction, runtimeFunction } from '../runtime.ts';
@@ -241,9 +240,8 @@ const simdReciprocal =
 const simdFusedDouble =
   (operation: Operation): SimdOperation =>
   (s, [a, c, b]) => {
-    const { fn } = s;
+    const { fn, fuses } = s;
     const turned = operation.control & CONTROL.SUBTRACT ? b.un('f64x2.neg') : b;
-    const fuses = fusesMultiplyAdd();
     const sum = fuses
       ? fn.pureV128('f64x2.relaxed_madd', [a, c, turned])
       : fn.call('v128', s.runtime(fusedOrNaNs), [a, c, turned]);
@@ -287,7 +285,7 @@ const simdFusedSingle =
       return allTrue(low.and(high), 'double');
     };
     const turn = (value: V128) => (operation.control & CONTROL.NEGATE ? value.un('f32x4.neg') : value);
-    if (fusesMultiplyAdd()) {
+    if (s.fuses) {
       const value = fn.pureV128('f32x4.relaxed_madd', [a, c, turned]);
       return {
         value: turn(value),
