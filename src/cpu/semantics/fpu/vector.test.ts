@@ -151,7 +151,7 @@ describe.each(ways)('vector instructions at the boundaries, %s', (way) => {
     vcpu = core.vcpus[0];
   });
   afterAll(() => {
-    if (way !== 'interpreted') expect(core.shared('regionInstructions')).toBeGreaterThan(rounds);
+    if (way !== 'interpreted') expect(core.instructionsInRegions()).toBeGreaterThan(rounds);
     pretendFusing(undefined);
     core = coreOf('interpreted');
     vcpu = core.vcpus[0];
