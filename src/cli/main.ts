@@ -2,9 +2,9 @@
 // failing into one sentence on standard error and an exit status.
 
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { cacheDirectory, GuestCache } from '../backends/node/guest-cache.ts';
+import { packageFile } from '../backends/node/package-files.ts';
 import { PowervisorError, UsageError } from '../util/errors.ts';
 import { addDevicesCommand } from './devices-command.ts';
 import { addDisasmCommand } from './disasm.ts';
@@ -80,6 +80,5 @@ function explainFailure(error: unknown, host: CliHost): number {
 }
 
 function packageVersion(): string {
-  const path = fileURLToPath(new URL('../../package.json', import.meta.url));
-  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+  return (JSON.parse(readFileSync(packageFile('package.json'), 'utf8')) as { version: string }).version;
 }

@@ -7,7 +7,6 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { assert, PowervisorError, UsageError } from '../../util/errors.ts';
 import { busyboxTemplate, makeBusyboxInitramfs } from './busybox-initramfs.ts';
 import type { CpioEntry } from './cpio.ts';
@@ -18,6 +17,7 @@ import { type GuestDefinition, type GuestRecipe, type GuestRole, guestCatalogue 
 import { isWantedModule, moduleEntries, moduleNames } from './kernel-modules.ts';
 import { buildLinux, requireBuildTools } from './linux-build.ts';
 import { findMirror, readAptIndexTargets } from './mirror.ts';
+import { packageFile } from './package-files.ts';
 import { type Progress, silentProgress } from './progress.ts';
 
 export interface GuestCacheOptions {
@@ -358,9 +358,9 @@ export class GuestCache {
   }
 }
 
-/** Options of a kernel built here; they lie in the package's folder `guests`, for the source tree and for `dist` alike. */
+/** Options of a kernel built here. */
 function readConfig(name: string): Promise<string> {
-  return readFile(fileURLToPath(new URL(`../../../guests/${name}`, import.meta.url)), 'utf8');
+  return readFile(packageFile(`guests/${name}`), 'utf8');
 }
 
 /** Changes whenever the same packages would give other files, so that a guest made by an older Powervisor is redone. */
