@@ -2,8 +2,8 @@
 // rest: generates the interpreter and puts it into dist/ (src/cpu/interpreter/prebuilt.ts), then makes the command one
 // file and what it loads later a few more, because Node takes a millisecond for each of 300 modules.
 
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { root } from './prepare.mjs';
@@ -29,8 +29,7 @@ renameSync(written, product);
 rmSync(`${product}.map`, { force: true });
 
 const commandFolder = join(root, 'dist', 'cli');
-rmSync(join(commandFolder, 'parts'), { recursive: true, force: true });
-await build({
+const { metafile } = await build({
   entryPoints: [join(commandFolder, 'main.js')],
   outdir: commandFolder,
   allowOverwrite: true,
@@ -41,5 +40,11 @@ await build({
   platform: 'node',
   format: 'esm',
   sourcemap: true,
+  metafile: true,
   logLevel: 'warning',
 });
+// Parts of earlier builds. (Their names tell contents: two builds at once of the same sources want the same ones.)
+const wanted = new Set(Object.keys(metafile.outputs).map((path) => basename(path)));
+for (const name of readdirSync(join(commandFolder, 'parts'))) {
+  if (!wanted.has(name)) rmSync(join(commandFolder, 'parts', name), { force: true });
+}
