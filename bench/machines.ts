@@ -3,6 +3,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { UsageError } from '../src/util/errors.ts';
 
 export interface Guest {
   readonly kernel: string;
@@ -83,6 +84,22 @@ export function qemuVersion(): string | undefined {
   return status === 0 ? stdout.split('\n')[0] : undefined;
 }
 
+/** A name for each Node: its version, and where that is not enough a number. */
+export function nodeNames(versions: readonly string[]): string[] {
+  const plain = versions.map((version) => `Node ${version.replace(/^v/, '')}`);
+  return plain.map((name, index) => {
+    if (plain.indexOf(name) === plain.lastIndexOf(name)) return name;
+    return `${name} (${plain.slice(0, index + 1).filter((each) => each === name).length})`;
+  });
+}
+
+/** The version of a Node. Throws a UsageError if there is none at the path. */
+export function nodeVersion(path: string): string {
+  const { status, stdout } = spawnSync(path, ['--version'], { encoding: 'utf8' });
+  if (status === 0 && /^v\d+\./.test(stdout)) return stdout.trim();
+  throw new UsageError('node', `--node wants the path of a Node program; ${path} is none.`);
+}
+
 /** Calls `onText` with all output so far whenever there is more; it returns true to stop the machine. */
 export async function watch(
   machine: ChildProcess,
@@ -102,7 +119,13 @@ export async function watch(
     };
     machine.stdout?.on('data', (chunk: Buffer) => {
       all += chunk.toString('latin1');
-      if (onText(all, performance.now() - started)) machine.kill('SIGKILL');
+      try {
+        if (onText(all, performance.now() - started)) machine.kill('SIGKILL');
+      } catch (error) {
+        machine.kill('SIGKILL');
+        clearTimeout(timer);
+        reject(error);
+      }
     });
     machine.on('error', reject);
     machine.on('close', finish);

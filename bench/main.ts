@@ -1,18 +1,24 @@
 // `npm run bench`: Powervisor beside qemu-system-ppc64, in turn, in one run, on the same guests. Prints the best time of
 // each over the rounds and ratios: how many times as fast as QEMU Powervisor is (below 1: slower). Results must be equal.
+// Then tables of growth and of memory.
 //
 // Options: --rounds N (default 3), --only NAME (part of a row's name; several with commas), --repeat N (runs of a row
 // within one boot, default 3), --node PATH (another Node to run Powervisor with, beside the one that runs this; may be
-// given several times), --json FILE, --markdown FILE, --no-qemu, -- OPTION... (for `powervisor run`).
+// given several times), --json FILE, --markdown FILE, --no-qemu, --coremark FOLDER, --dhrystone FOLDER (sources),
+// --churn-minutes N (default 1), -- OPTION... (for `powervisor run`).
 
-import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { cpus as hostCpus } from 'node:os';
+import { cpus as hostCpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { PowervisorError, UsageError } from '../src/util/errors.ts';
+import { debianPrograms, type Programs } from './debian-programs.ts';
 import { deviceRows } from './devices.ts';
-import { type Guest, type Peer, powervisor, qemu, qemuVersion, watch } from './machines.ts';
-import { userRows } from './rows.ts';
+import { type Growth, growthMarkdown, growthSeries } from './growth.ts';
+import { guestFile, onLines, runLinuxRows } from './linux-rows.ts';
+import { type Guest, nodeNames, nodeVersion, type Peer, powervisor, qemu, qemuVersion, watch } from './machines.ts';
+import { type Churn, churnMarkdown, moduleChurn, type Resident, residentMarkdown, residentMemory } from './memory.ts';
+import { programRows, suppliedRows, type UserRow, userRows } from './rows.ts';
 import { type SecureRow, secureRows, secureTable } from './secure.ts';
 import { asMarkdown, asText, Table } from './table.ts';
 import { benchInitramfs, compilerVersion } from './userland.ts';
@@ -28,24 +34,34 @@ const { values, positionals } = parseArgs({
     markdown: { type: 'string' },
     'no-qemu': { type: 'boolean', default: false },
     vs: { type: 'string', default: 'qemu' },
+    coremark: { type: 'string' },
+    dhrystone: { type: 'string' },
+    'churn-minutes': { type: 'string', default: '1' },
   },
 });
 const rounds = wholeNumber('rounds', values.rounds);
 const repeat = wholeNumber('repeat', values.repeat);
-if (values.vs !== 'qemu') throw new Error(`--vs knows qemu only, not ${values.vs}`);
+const churnMinutes = wholeNumber('churn-minutes', values['churn-minutes']);
+if (values.vs !== 'qemu') throw new UsageError('vs', `--vs knows qemu only, not ${values.vs}.`);
 
 function wholeNumber(option: string, text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`--${option} wants a number from 1, not ${text}`);
-  return value;
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new UsageError(option, `--${option} wants a whole number from 1, not ${text}.`);
 }
 
 const table = new Table();
-const command = fileURLToPath(new URL('../bin/powervisor', import.meta.url));
+const load = loadavg()[0].toFixed(1);
 const pocket = fileURLToPath(new URL('../guests/pocket/pocket.elf', import.meta.url));
 
-const wanted = values.only.split(',');
-const isWanted = (name: string) => wanted.some((part) => name.includes(part));
+const wanted = values.only.split(',').map((part) => part.trim());
+const asked = new Set<string>();
+/** An empty --only chooses everything. */
+const isWanted = (name: string) => {
+  const parts = wanted.filter((part) => name.includes(part));
+  for (const part of parts) asked.add(part);
+  return parts.length > 0;
+};
 
 /** The loops of the pocket guest, without an operating system: the first has no branches in it and the shortest time. */
 async function pocketLoops(peer: Peer): Promise<void> {
@@ -69,26 +85,36 @@ async function pocketLoops(peer: Peer): Promise<void> {
 }
 
 /** All chosen rows that run under Linux, in one boot; the boot up to the first process is a row as well. */
-async function userland(peer: Peer, rows: readonly string[]): Promise<void> {
-  const begun = new Map<string, number>();
-  const busybox = guestFile('busybox', 'initrd');
-  const guest: Guest = {
-    kernel: guestFile('linux-svm', 'kernel'),
-    initrd: benchInitramfs(busybox),
-    append: `console=hvc0 quiet rdinit=/bench-init repeat=${repeat} rows=${rows.join(',')}`,
-    memory: '512M',
-    cpus: 1,
+async function userland(peer: Peer, rows: readonly UserRow[]): Promise<void> {
+  const initrd = benchInitramfs(guestFile('busybox', 'initrd'));
+  await runLinuxRows(
+    peer,
+    { initrd, rows: rows.map(({ name }) => name), repeat, memory: '512M', cpus: 1 },
+    (ms) => table.record('boot linux-svm to init', 'boot', peer.name, { ms, result: 'ready' }),
+    recordOf(peer, rows),
+  );
+}
+
+function recordOf(peer: Peer, rows: readonly UserRow[]): (name: string, ms: number, result: string) => void {
+  return (name, ms, result) => {
+    const row = rows.find((each) => each.name === name);
+    if (row) table.record(name, row.group, peer.name, { ms, result });
   };
-  await onLines(peer, guest, '@done', (line, ms) => {
-    if (line === '@ready') table.record('boot linux-svm to init', 'boot', peer.name, { ms, result: 'ready' });
-    const begin = /^@begin (\S+)/.exec(line);
-    if (begin) begun.set(begin[1], ms);
-    const end = /^@end (\S+) (\S+)/.exec(line);
-    if (!end) return;
-    const [, name, result] = end;
-    const group = userRows.find((row) => row.name === name)?.group ?? 'integer';
-    table.record(name, group, peer.name, { ms: ms - (begun.get(name) ?? 0), result });
-  });
+}
+
+/** What the initial RAM disk with Debian's programs holds, or why there is none. */
+let programs: Programs | undefined;
+let noPrograms: string | undefined;
+
+/** Rows of Debian's programs, in a boot of their own: their initial RAM disk is large. */
+async function debianRows(peer: Peer, rows: readonly UserRow[]): Promise<void> {
+  if (programs === undefined) return;
+  await runLinuxRows(
+    peer,
+    { initrd: programs.initramfs, rows: rows.map(({ name }) => name), repeat, memory: '512M', cpus: 1 },
+    () => {},
+    recordOf(peer, rows),
+  );
 }
 
 /** Boots until `prompt` appears. */
@@ -107,46 +133,19 @@ async function boot(name: string, peer: Peer, guest: Guest, prompt: string): Pro
   table.record(name, 'boot', peer.name, { ms: done, result: 'prompt' });
 }
 
-/** Hands over whole lines with the time at which they arrived, until one is `last`. */
-async function onLines(
-  peer: Peer,
-  guest: Guest,
-  last: string,
-  onLine: (line: string, ms: number) => void,
-): Promise<void> {
-  let seen = 0;
-  let finished = false;
-  await watch(
-    peer.start(guest),
-    (all, ms) => {
-      for (let end = all.indexOf('\n', seen); end >= 0; end = all.indexOf('\n', seen)) {
-        const line = all.slice(seen, end).trim();
-        seen = end + 1;
-        onLine(line, ms);
-        finished ||= line === last;
-      }
-      return finished;
-    },
-    1_200_000,
-  );
-  if (!finished) throw new Error(`${peer.name} ended before "${last}"`);
-}
-
-/** A file of a named guest, which is fetched or built first if need be, by way of the command. */
-function guestFile(name: string, part: string): string {
-  const make = name === 'linux-svm' ? 'build' : 'fetch';
-  execFileSync(process.execPath, [command, 'guest', make, name], { stdio: ['ignore', 'ignore', 'inherit'] });
-  return execFileSync(process.execPath, [command, 'guest', 'path', name, part], { encoding: 'utf8' }).trim();
-}
-
 const version = qemuVersion();
 const nodes = [process.execPath, ...values.node];
-const nodeVersions = nodes.map((path) => execFileSync(path, ['--version'], { encoding: 'utf8' }).trim());
-const ours = nodes.map((path, i) => powervisor(path, positionals, `Node ${nodeVersions[i].slice(1)}`));
+const nodeVersions = nodes.map(nodeVersion);
+const names = nodeNames(nodeVersions);
+const ours = nodes.map((path, i) => powervisor(path, positionals, names[i]));
 const peers: Peer[] = [...ours];
 if (!values['no-qemu']) {
-  if (version === undefined)
-    throw new Error('qemu-system-ppc64 is not installed (Debian: qemu-system-ppc); --no-qemu goes without');
+  if (version === undefined) {
+    throw new PowervisorError(
+      'no-qemu',
+      'qemu-system-ppc64 is not installed (Debian: qemu-system-ppc); --no-qemu goes without.',
+    );
+  }
   peers.unshift(qemu);
 }
 
@@ -154,11 +153,18 @@ interface Benchmark {
   readonly name: string;
   run(peer: Peer): Promise<void>;
 }
-const chosenRows = userRows.map(({ name }) => name).filter(isWanted);
+const chosenRows = userRows.filter(({ name }) => isWanted(name));
+const known = [...userRows, ...programRows];
+for (const row of Object.values(suppliedRows)) if (values[row.name] !== undefined) known.push(row);
+const chosenPrograms = known.slice(userRows.length).filter(({ name }) => isWanted(name));
 const benchmarks: Benchmark[] = [];
 if (isWanted('pocket')) benchmarks.push({ name: 'pocket loops', run: pocketLoops });
-if (chosenRows.length > 0 || isWanted('boot linux-svm to init')) {
+const withInit = isWanted('boot linux-svm to init');
+if (chosenRows.length > 0 || withInit) {
   benchmarks.push({ name: 'rows under linux-svm', run: (peer) => userland(peer, chosenRows) });
+}
+if (chosenPrograms.length > 0) {
+  benchmarks.push({ name: "rows of Debian's programs", run: (peer) => debianRows(peer, chosenPrograms) });
 }
 const shell = 'boot linux-svm to the busybox shell';
 if (isWanted(shell)) {
@@ -204,15 +210,30 @@ if (isWanted('disk and net')) {
   benchmarks.push({ name: 'disk and net', run });
 }
 const withSecure = isWanted('secure mode');
-if (benchmarks.length === 0 && !withSecure) {
-  const names = ['pocket', ...userRows.map(({ name }) => name), shell, installer, 'disk and net', 'secure mode'];
-  throw new Error(`no row has "${values.only}" in its name: ${names.join('; ')}`);
+const withGrowth = isWanted('growth');
+const withMemory = isWanted('memory');
+const stray = wanted.find((part) => !asked.has(part));
+if (stray !== undefined) {
+  const rest = ['boot linux-svm to init', shell, installer, 'disk and net', 'secure mode', 'growth', 'memory'];
+  const all = ['pocket', ...known.map(({ name }) => name), ...rest].join('; ');
+  const hint = Object.keys(suppliedRows).includes(stray) ? ` (${stray} wants its sources: --${stray} FOLDER)` : '';
+  throw new UsageError('only', `No row has "${stray}" in its name${hint}. There are: ${all}.`);
+}
+if (chosenPrograms.length > 0) {
+  try {
+    programs = await debianPrograms(guestFile('busybox', 'initrd'), values);
+  } catch (error) {
+    if (!(error instanceof PowervisorError) || error instanceof UsageError) throw error;
+    noPrograms = `without Debian's programs: ${error.message}`;
+    process.stderr.write(`${noPrograms}\n`);
+  }
 }
 
+const note = (text: string) => process.stderr.write(`${text}\n`);
 for (let round = 1; round <= rounds; round++) {
   for (const benchmark of benchmarks) {
     for (const peer of peers) {
-      process.stderr.write(`round ${round}/${rounds}: ${benchmark.name} on ${peer.name}\n`);
+      note(`round ${round}/${rounds}: ${benchmark.name} on ${peer.name}`);
       await benchmark.run(peer);
     }
   }
@@ -227,12 +248,17 @@ const heading = [
   `Powervisor ${own}, Node ${nodeVersions.join(' and ')}`,
   version ?? 'no QEMU',
   compilerVersion(),
-  `${hostCpus().length} host CPUs (${hostCpus()[0].model})`,
-  `${rounds} round(s) of up to ${repeat} run(s), best of each`,
+  ...(programs ? [`Debian's ${programs.versions}`] : []),
+  ...(noPrograms ? [noPrograms] : []),
+  `${hostCpus().length} host CPUs (${hostCpus()[0].model}), load ${load} when it began`,
+  `${rounds} round(s) of up to ${repeat} run(s), the same for each machine; best of all`,
 ].join('; ');
 console.log(heading);
-console.log(asText(summary, machines));
-if (values.markdown) writeFileSync(values.markdown, `${heading}\n\n${asMarkdown(summary, machines)}\n`);
+const markdown = [heading];
+if (summary.rows.length > 0) {
+  console.log(asText(summary, machines));
+  markdown.push(asMarkdown(summary, machines));
+}
 let secure: SecureRow[] = [];
 if (withSecure) {
   process.stderr.write('secure mode\n');
@@ -242,5 +268,23 @@ if (withSecure) {
   });
   console.log(['', ...secureTable(secure)].join('\n'));
 }
-if (values.json) writeFileSync(values.json, `${JSON.stringify({ heading, ...summary, secure }, null, 2)}\n`);
+let growth: Growth[] = [];
+if (withGrowth) {
+  growth = await growthSeries(peers, benchInitramfs(guestFile('busybox', 'initrd')), rounds, note);
+  markdown.push(growthMarkdown(growth));
+  console.log(`\n${markdown.at(-1)}`);
+}
+let resident: Resident[] = [];
+let churn: Churn[] = [];
+if (withMemory) {
+  resident = await residentMemory(peers, note);
+  markdown.push(residentMarkdown(resident));
+  console.log(`\n${markdown.at(-1)}`);
+  churn = await moduleChurn(ours, churnMinutes, note);
+  markdown.push(churnMarkdown(churn));
+  console.log(`\n${markdown.at(-1)}`);
+}
+if (values.markdown) writeFileSync(values.markdown, `${markdown.join('\n\n')}\n`);
+const everything = { heading, ...summary, secure, growth, resident, churn };
+if (values.json) writeFileSync(values.json, `${JSON.stringify(everything, null, 2)}\n`);
 if (summary.rows.some(({ equal }) => !equal)) process.exitCode = 1;

@@ -45,3 +45,22 @@ export const userRows: readonly UserRow[] = [
   { name: 'pipe-ping-pong',      group: 'system' },
   { name: 'page-faults',         group: 'system' },
 ];
+
+/** Rows of programs as Debian compiled them (debian-programs.ts), in a boot of their own. */
+// biome-ignore format: one row a line
+export const programRows: readonly UserRow[] = [
+  { name: 'openssl-aes-256-cbc', group: 'integer' },
+  { name: 'openssl-sha256',      group: 'integer' },
+  { name: 'perl',                group: 'integer' },
+  { name: 'python3',             group: 'integer' },
+  { name: 'debian-gzip',         group: 'integer' },
+  { name: 'debian-gunzip',       group: 'integer' },
+  { name: 'debian-zstd',         group: 'integer' },
+];
+
+/** Where their sources have been named. */
+// biome-ignore format: one row a line
+export const suppliedRows = {
+  coremark:  { name: 'coremark',  group: 'integer' },
+  dhrystone: { name: 'dhrystone', group: 'integer' },
+} as const satisfies Record<string, UserRow>;

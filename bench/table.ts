@@ -47,7 +47,9 @@ export class Table {
           mips: ms === undefined || instructions === undefined ? undefined : instructions / ms / 1000,
         };
       });
-      return { name, group, referenceMs, columns, equal: results.size === 1, spread: spreadOf(samples) };
+      const counts = [...samples.values()].map((list) => list.length);
+      const runs = [...new Set([Math.min(...counts), Math.max(...counts)])].join('-');
+      return { name, group, runs, referenceMs, columns, equal: results.size === 1, spread: spreadOf(samples) };
     });
     const groups = [...new Set(rows.map(({ group }) => group))];
     const means = groups.map((group) => ({
@@ -65,6 +67,8 @@ export interface Summary {
   readonly rows: readonly {
     readonly name: string;
     readonly group: Group;
+    /** How many samples of each machine the best is of: a number, or the fewest and the most. */
+    readonly runs: string;
     readonly referenceMs: number | undefined;
     readonly columns: readonly {
       readonly machine: string;
@@ -102,27 +106,32 @@ const number = (value: number | undefined, digits: number) => (value === undefin
 
 /** The summary for a terminal. */
 export function asText({ rows, means }: Summary, machines: readonly string[]): string {
-  const head = `${'row'.padEnd(38)}${'QEMU ms'.padStart(10)}${machines.map((name) => `${`${name} ms`.padStart(24)}${'ratio'.padStart(7)}`).join('')}  results`;
-  const lines = rows.map(({ name, referenceMs, columns, equal }) => {
+  const head = `${'row'.padEnd(38)}${'runs'.padStart(5)}${'QEMU ms'.padStart(10)}${machines.map((name) => `${`${name} ms`.padStart(24)}${'ratio'.padStart(7)}`).join('')}  results`;
+  const lines = rows.map(({ name, runs, referenceMs, columns, equal }) => {
     const cells = columns.map(({ ms, ratio }) => `${number(ms, 1).padStart(24)}${number(ratio, 2).padStart(7)}`);
-    return `${name.padEnd(38)}${number(referenceMs, 1).padStart(10)}${cells.join('')}  ${equal ? 'equal' : 'DIFFER'}`;
+    return `${name.padEnd(38)}${runs.padStart(5)}${number(referenceMs, 1).padStart(10)}${cells.join('')}  ${equal ? 'equal' : 'DIFFER'}`;
   });
   const meanLines = means.map(({ group, ratios }) => {
     const cells = ratios.map((ratio) => `${''.padStart(24)}${number(ratio, 2).padStart(7)}`);
-    return `${`geometric mean, ${group}`.padEnd(38)}${''.padStart(10)}${cells.join('')}`;
+    return `${`geometric mean, ${group}`.padEnd(38)}${''.padStart(15)}${cells.join('')}`;
   });
   return [head, ...lines, ...meanLines].join('\n');
 }
 
 /** The summary as a Markdown table. */
 export function asMarkdown({ rows, means }: Summary, machines: readonly string[]): string {
-  const head = ['row', 'QEMU ms', ...machines.flatMap((name) => [`${name} ms`, 'ratio'])];
+  const head = ['row', 'runs', 'QEMU ms', ...machines.flatMap((name) => [`${name} ms`, 'ratio'])];
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  const body = rows.map(({ name, referenceMs, columns }) =>
-    line([name, number(referenceMs, 1), ...columns.flatMap(({ ms, ratio }) => [number(ms, 1), number(ratio, 2)])]),
+  const body = rows.map(({ name, runs, referenceMs, columns }) =>
+    line([
+      name,
+      runs,
+      number(referenceMs, 1),
+      ...columns.flatMap(({ ms, ratio }) => [number(ms, 1), number(ratio, 2)]),
+    ]),
   );
   const meanLines = means.map(({ group, ratios }) =>
-    line([`*geometric mean, ${group}*`, '', ...ratios.flatMap((ratio) => ['', number(ratio, 2)])]),
+    line([`*geometric mean, ${group}*`, '', '', ...ratios.flatMap((ratio) => ['', number(ratio, 2)])]),
   );
   return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...body, ...meanLines].join('\n');
 }

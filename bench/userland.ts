@@ -9,27 +9,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeCpio } from '../src/backends/node/cpio.ts';
 import { cacheDirectory } from '../src/backends/node/guest-cache.ts';
+import { PowervisorError } from '../src/util/errors.ts';
 
 const sources = fileURLToPath(new URL('programs/', import.meta.url));
-const compiler = 'powerpc64le-linux-gnu-gcc';
+export const compiler = 'powerpc64le-linux-gnu-gcc';
 /** What Debian compiles its ppc64el packages with, as far as the generated code goes. */
 const flags = ['-O2', '-std=gnu11', '-static', '-mcpu=power8', '-ffp-contract=fast'];
 
-/** The first process: rows=NAME,NAME and repeat=N stand on the kernel command line and come in as variables. */
-const firstProcess = `#!/bin/sh
-export PATH=/bin
-mount -t proc proc /proc
-mount -t devtmpfs devtmpfs /dev 2>/dev/null
-mount -t tmpfs tmpfs /tmp
-echo "@ready"
-row() { # name, command whose output is the result
-  echo "@begin $1"
-  result=$(eval "$2" | md5sum | cut -c1-12)
-  echo "@end $1 $result"
-}
-for name in $(echo "$rows" | tr , ' '); do
-  for i in $(seq 1 "$repeat"); do
-    case $name in
+/** The rows made of programs of the busybox guest, as cases of a shell. */
+const busyboxCases = `
       busybox-gzip) row $name 'head -c 400000 /bin/bench | gzip -c' ;;
       busybox-gunzip) [ -f /tmp/packed ] || head -c 900000 /bin/bench | gzip -c > /tmp/packed; row $name 'gunzip -c /tmp/packed' ;;
       busybox-bzip2) row $name 'head -c 60000 /bin/bench | bzip2 -c' ;;
@@ -38,13 +26,35 @@ for name in $(echo "$rows" | tr , ' '); do
       busybox-sort) row $name "awk 'BEGIN { x = 1; for (i = 0; i < 2000; i++) { x = (x * 1103515245 + 12345) % 2147483648; print x } }' | sort -n" ;;
       shell-loop) row $name 'i=0; while [ $i -lt 2000 ]; do i=$((i + 1)); set -- $i $((i * i)); done; echo $2' ;;
       shell-fork) row $name 'i=0; while [ $i -lt 20 ]; do i=$((i + 1)); /bin/busybox true; x=$(echo $i); done; echo $x' ;;
-      *) bench $name 1 ;;
+      *) bench $name 1 ;;`;
+
+/**
+ * The first process: rows=NAME,NAME and repeat=N stand on the kernel command line and come in as variables. `cases` choose
+ * by `$name`, and call `row NAME COMMAND` for a command whose output is the result. `before` runs ahead of them all.
+ */
+export function firstProcess(cases: string, before = ''): string {
+  return `#!/bin/sh
+set -o pipefail
+export PATH=/bin
+mount -t proc proc /proc
+mount -t devtmpfs devtmpfs /dev 2>/dev/null
+mount -t tmpfs tmpfs /tmp
+echo "@ready"
+row() { # name, command whose output is the result
+  echo "@begin $1"
+  result=$(eval "$2" | md5sum | cut -c1-12) || result=failed
+  echo "@end $1 $result"
+}
+${before}for name in $(echo "$rows" | tr , ' '); do
+  for i in $(seq 1 "$repeat"); do
+    case $name in${cases}
     esac
   done
 done
 echo "@done"
 poweroff -f
 `;
+}
 
 /** Path of the initramfs; compiles what is not there yet. `busybox` is the initramfs of that guest. */
 export function benchInitramfs(busybox: string): string {
@@ -52,8 +62,9 @@ export function benchInitramfs(busybox: string): string {
   const code = files.filter((name) => name.endsWith('.c')).map((name) => join(sources, name));
   const base = readFileSync(busybox);
   const version = compilerVersion();
+  const script = firstProcess(busyboxCases);
   const digest = createHash('sha256')
-    .update(`${version}\n${flags.join(' ')}\n${firstProcess}`)
+    .update(`${version}\n${flags.join(' ')}\n${script}`)
     .update(base);
   for (const name of files) digest.update(readFileSync(join(sources, name)));
   const directory = join(cacheDirectory(), 'bench', digest.digest('hex').slice(0, 16));
@@ -64,7 +75,7 @@ export function benchInitramfs(busybox: string): string {
   execFileSync(compiler, [...flags, '-o', program, ...code, '-lm'], { stdio: 'inherit' });
   const added = writeCpio([
     { kind: 'file', path: 'bin/bench', mode: 0o755, data: readFileSync(program) },
-    { kind: 'file', path: 'bench-init', mode: 0o755, data: firstProcess },
+    { kind: 'file', path: 'bench-init', mode: 0o755, data: script },
   ]);
   // Linux unpacks archives that follow each other one after the other.
   writeFileSync(`${initramfs}.part`, Buffer.concat([base, added]));
@@ -76,8 +87,10 @@ export function compilerVersion(): string {
   try {
     return execFileSync(compiler, ['--version'], { encoding: 'utf8' }).split('\n')[0];
   } catch (cause) {
-    throw new Error(`${compiler} is not installed (Debian: gcc-powerpc64le-linux-gnu, libc6-dev-ppc64el-cross)`, {
-      cause,
-    });
+    throw new PowervisorError(
+      'no-compiler',
+      `${compiler} is not installed (Debian: gcc-powerpc64le-linux-gnu, libc6-dev-ppc64el-cross).`,
+      { cause },
+    );
   }
 }

@@ -6,10 +6,15 @@ import { ensureBuilt, ensureDependencies } from './prepare.mjs';
 ensureDependencies();
 ensureBuilt();
 // Beside the sources, so that paths relative to the module hold.
-const outfile = new URL('../bench/.main.mjs', import.meta.url);
+/** @param {string} name */
+const program = (name) => new URL(`../bench/${name}`, import.meta.url).pathname;
 await build({
-  entryPoints: [new URL('../bench/main.ts', import.meta.url).pathname],
-  outfile: outfile.pathname,
+  entryPoints: [
+    { in: program('main.ts'), out: '.main' },
+    { in: program('churn.ts'), out: '.churn' },
+  ],
+  outdir: program(''),
+  outExtension: { '.js': '.mjs' },
   bundle: true,
   platform: 'node',
   format: 'esm',
@@ -17,6 +22,15 @@ await build({
   packages: 'external',
   logLevel: 'warning',
 });
-await import(outfile.href);
+try {
+  await import(new URL('../bench/.main.mjs', import.meta.url).href);
+} catch (caught) {
+  const error = /** @type {{ name?: string, code?: string, message: string }} */ (caught);
+  // A sentence for the user, by its class in src/util/errors.ts; anything else is shown as it is.
+  const known = /^(PowervisorError|UsageError)$/.test(error.name ?? '') || error.code?.startsWith('ERR_PARSE_ARGS');
+  if (!known) throw caught;
+  process.stderr.write(`bench: ${error.message}\n`);
+  process.exitCode = 2;
+}
 // Sockets of a guest's network that wait for their other end do not keep the process.
 process.exit();

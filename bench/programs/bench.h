@@ -39,6 +39,9 @@ u64 fork_exec(void);
 u64 pipe_ping_pong(void);
 u64 page_faults(void);
 
+/* Runs spread-N or crowd-N; 0 if the name is neither. */
+int grown(const char *name);
+
 /* A fixed sequence of numbers from a seed. */
 static inline u64 sequence(u64 *state)
 {

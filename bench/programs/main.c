@@ -60,7 +60,8 @@ int main(int argc, char **argv)
     }
     return 0;
   }
-  fprintf(stderr, "usage: bench NAME [REPETITIONS]; NAME is one of");
+  if (argc > 1 && grown(argv[1])) return 0;
+  fprintf(stderr, "usage: bench NAME [REPETITIONS]; NAME is spread-N, crowd-N or one of");
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) fprintf(stderr, " %s", rows[i].name);
   fprintf(stderr, "\n");
   return 2;

@@ -83,6 +83,12 @@ export class GuestSession implements AsyncDisposable {
       .trim();
   }
 
+  /** Drops what has been matched from the transcript, for sessions that last. */
+  forget(): void {
+    this.transcript = this.transcript.slice(this.read);
+    this.read = 0;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.machine[Symbol.asyncDispose]();
     await this.ended;

@@ -1,0 +1,131 @@
+// How cost grows with the guest: the same work with more memory, on more CPUs, and with more processes. Each series is a
+// table of times by size, and of how much the time grew for each doubling of the size (1: in proportion, 0: not at all).
+
+import { runLinuxRows } from './linux-rows.ts';
+import { type Peer, qemu } from './machines.ts';
+
+export interface Growth {
+  readonly title: string;
+  readonly unit: string;
+  readonly sizes: readonly number[];
+  /** Of each machine the best time at each size, milliseconds. */
+  readonly machines: readonly { readonly name: string; readonly ms: readonly (number | undefined)[] }[];
+}
+
+const MEMORY_MIB = [256, 512, 1024, 2048, 3072];
+const CPUS = [1, 2, 4, 8];
+const PROCESSES = [10, 100, 1000];
+/** Rows of the fixed work: computing, starting processes, touching new memory. */
+const FIXED = ['quicksort', 'fork-exec', 'page-faults'];
+const REPEAT = 2;
+
+type Samples = Map<string, number>;
+
+/** Runs all series on all machines, in turn; `note` is told what is going on. Throws if results differ. */
+export async function growthSeries(
+  peers: readonly Peer[],
+  initrd: string,
+  rounds: number,
+  note: (text: string) => void,
+): Promise<Growth[]> {
+  const best: Samples = new Map();
+  const results = new Map<string, string>();
+  const keep = (series: string, size: number, peer: Peer, ms: number) => {
+    const key = `${series}|${size}|${peer.name}`;
+    best.set(key, Math.min(ms, best.get(key) ?? Number.POSITIVE_INFINITY));
+  };
+  const check = (name: string, result: string, peer: Peer) => {
+    const first = results.get(name) ?? result;
+    results.set(name, first);
+    if (first !== result) throw new Error(`${name} on ${peer.name} gave ${result}, before ${first}`);
+  };
+  for (let round = 1; round <= rounds; round++) {
+    for (const size of MEMORY_MIB) {
+      for (const peer of peers) {
+        note(`growth ${round}/${rounds}: ${size} MiB of memory on ${peer.name}`);
+        const run = { initrd, rows: FIXED, repeat: REPEAT, memory: `${size}M`, cpus: 1 };
+        await runLinuxRows(
+          peer,
+          run,
+          (ms) => keep('memory: boot to init', size, peer, ms),
+          (name, ms, result) => {
+            check(name, result, peer);
+            keep(`memory: ${name}`, size, peer, ms);
+          },
+        );
+      }
+    }
+    for (const size of CPUS) {
+      for (const peer of peers) {
+        note(`growth ${round}/${rounds}: ${size} CPUs on ${peer.name}`);
+        const run = { initrd, rows: [`spread-${size}`, 'fork-exec'], repeat: REPEAT, memory: '512M', cpus: size };
+        await runLinuxRows(
+          peer,
+          run,
+          (ms) => keep('CPUs: boot to init', size, peer, ms),
+          (name, ms, result) => {
+            const kind = name.startsWith('spread') ? 'fixed work spread over all' : name;
+            check(kind, result, peer);
+            keep(`CPUs: ${kind}`, size, peer, ms);
+          },
+        );
+      }
+    }
+    for (const peer of peers) {
+      note(`growth ${round}/${rounds}: processes on ${peer.name}`);
+      const rows = PROCESSES.map((size) => `crowd-${size}`);
+      const titles = { start: 'start them', ring: '4,000 hand-overs round them', end: 'end them' };
+      const run = { initrd, rows, repeat: REPEAT, memory: '2G', cpus: 1 };
+      await runLinuxRows(
+        peer,
+        run,
+        () => {},
+        (name, ms, result) => {
+          const [, size, kind] = /^crowd-(\d+)-(start|ring|end)$/.exec(name)!;
+          check(name, result, peer);
+          keep(`processes: ${titles[kind as keyof typeof titles]}`, Number(size), peer, ms);
+        },
+      );
+    }
+  }
+  const series = new Map<string, Set<number>>();
+  for (const key of best.keys()) {
+    const [title, size] = key.split('|');
+    series.set(title, (series.get(title) ?? new Set()).add(Number(size)));
+  }
+  return [...series].map(([title, set]) => {
+    const sizes = [...set].sort((a, b) => a - b);
+    const unit = title.startsWith('memory') ? 'MiB' : title.split(':')[0];
+    const machines = peers.map((peer) => ({
+      name: peer === qemu ? 'QEMU' : peer.name,
+      ms: sizes.map((size) => best.get(`${title}|${size}|${peer.name}`)),
+    }));
+    return { title, unit, sizes, machines };
+  });
+}
+
+/**
+ * How time grew with size, as the exponent of a power: 0 not at all, 1 in proportion, above 1 worse than that. From the
+ * first to the last size.
+ */
+export function exponent(sizes: readonly number[], ms: readonly (number | undefined)[]): number | undefined {
+  const [first, last] = [ms[0], ms.at(-1)];
+  if (first === undefined || last === undefined || sizes.length < 2) return undefined;
+  return Math.log(last / first) / Math.log(sizes.at(-1)! / sizes[0]);
+}
+
+const number = (value: number | undefined, digits: number) => (value === undefined ? '-' : value.toFixed(digits));
+
+/** One Markdown table a series; good enough for a terminal as well. */
+export function growthMarkdown(growths: readonly Growth[]): string {
+  return growths
+    .map(({ title, unit, sizes, machines }) => {
+      const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+      const head = [`${title} (ms)`, ...sizes.map((size) => `${size} ${unit}`), 'exponent'];
+      const rows = machines.map(({ name, ms }) =>
+        line([name, ...ms.map((each) => number(each, 0)), number(exponent(sizes, ms), 2)]),
+      );
+      return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows].join('\n');
+    })
+    .join('\n\n');
+}
