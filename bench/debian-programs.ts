@@ -109,9 +109,9 @@ function textData(lenBytes: number): Buffer {
   return Buffer.from(text.slice(0, lenBytes));
 }
 
-const DATA_BYTES = 2 ** 20;
+const DATA_BYTES = 4 * 2 ** 20;
 const before = `export OPENSSL_CONF=/dev/null PYTHONHOME=/usr
-for i in 1 2 3 4 5 6 7 8; do cat /debian/text; done > /tmp/text8
+cat /debian/text /debian/text > /tmp/text8
 `;
 const key = '-K 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f -iv 0f0e0d0c0b0a09080706050403020100';
 const cases = `
@@ -119,9 +119,9 @@ const cases = `
       openssl-sha256) row $name '/debian/openssl dgst -sha256 < /tmp/text8' ;;
       perl) row $name '/debian/perl -I/debian/lib /debian/script.pl' ;;
       python3) row $name '/debian/python3.11 -S -E -I /debian/script.py' ;;
-      debian-gzip) row $name '/debian/gzip -6 -n -c /debian/text' ;;
+      debian-gzip) row $name 'head -c 1000000 /debian/text | /debian/gzip -6 -c' ;;
       debian-gunzip) [ -f /tmp/text.gz ] || /debian/gzip -1 -n -c /tmp/text8 > /tmp/text.gz; row $name '/debian/gzip -dc /tmp/text.gz > /tmp/out; wc -c < /tmp/out; tail -c 4096 /tmp/out' ;;
-      debian-zstd) row $name '/debian/zstd -q -3 --single-thread -c /tmp/text8' ;;
+      debian-zstd) row $name '/debian/zstd -q -3 --single-thread -c /debian/text' ;;
       coremark) row $name '/debian/coremark 0x0 0x0 0x66 2000 | grep crc' ;;
       dhrystone) row $name 'echo 1000000 | /debian/dhrystone | grep -E "^ *[A-Z][A-Za-z]*_[A-Za-z0-9_]*(\\[[0-9]\\])*: " | grep -v Ptr_' ;;`;
 

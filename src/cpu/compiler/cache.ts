@@ -37,7 +37,8 @@ export interface RegionOptions {
 export const defaultRegionOptions: RegionOptions = {
   threshold: 6000,
   maxInstructions: 400,
-  maxBytes: 256 * 2 ** 20,
+  // An engine holds some sixteen times as much for them: 60 to 80 KiB for a region of 4 KiB (docs/performance.md).
+  maxBytes: 64 * 2 ** 20,
   counts: true,
   patience: 64,
 };
@@ -210,7 +211,7 @@ export class RegionCache implements RegionService {
       if (alive.length) this.byPage.set(page, alive);
       else this.byPage.delete(page);
     }
-    this.sweepAt = Math.max(256, this.live * 2);
+    this.sweepAt = this.live + Math.max(256, this.live >> 2);
   }
 
   /** Drops all regions: the code cache is full. */
