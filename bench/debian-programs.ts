@@ -129,8 +129,6 @@ export interface Programs {
   readonly initramfs: string;
   /** Names and versions of what is in it. */
   readonly versions: string;
-  readonly hasCoremark: boolean;
-  readonly hasDhrystone: boolean;
 }
 
 export interface ProgramSources {
@@ -150,7 +148,6 @@ export async function debianPrograms(busybox: string, sources: ProgramSources): 
   const directory = join(cacheDirectory(), 'bench', `programs-${digest.digest('hex').slice(0, 16)}`);
   const initramfs = join(directory, 'initrd');
   const versionFile = join(directory, 'versions');
-  const has = { hasCoremark: sources.coremark !== undefined, hasDhrystone: sources.dhrystone !== undefined };
   if (!existsSync(initramfs)) {
     const { entries, versions } = await packageEntries();
     mkdirSync(directory, { recursive: true });
@@ -167,7 +164,7 @@ export async function debianPrograms(busybox: string, sources: ProgramSources): 
     writeFileSync(`${initramfs}.part`, Buffer.concat([base, added]));
     renameSync(`${initramfs}.part`, initramfs);
   }
-  return { initramfs, versions: readFileSync(versionFile, 'utf8'), ...has };
+  return { initramfs, versions: readFileSync(versionFile, 'utf8') };
 }
 
 /** The wanted files of all packages, where the guest looks for them. */

@@ -1,14 +1,14 @@
 // How cost grows with the guest: the same work with more memory, on more CPUs, and with more processes. Each series is a
-// table of times by size, and of how much the time grew for each doubling of the size (1: in proportion, 0: not at all).
+// table of times by size, with how they grew from the first to the last (0: not at all, 1: in proportion, above: worse).
 
-import { runLinuxRows } from './linux-rows.ts';
+import { runLinuxRows, type Time } from './linux-rows.ts';
 import { type Peer, qemu } from './machines.ts';
 
 export interface Growth {
   readonly title: string;
   readonly unit: string;
   readonly sizes: readonly number[];
-  /** Of each machine the best time at each size, milliseconds. */
+  /** Of each machine the best time at each size, elapsed and of its CPU time, milliseconds. */
   readonly machines: readonly { readonly name: string; readonly ms: readonly (number | undefined)[] }[];
 }
 
@@ -30,9 +30,14 @@ export async function growthSeries(
 ): Promise<Growth[]> {
   const best: Samples = new Map();
   const results = new Map<string, string>();
-  const keep = (series: string, size: number, peer: Peer, ms: number) => {
-    const key = `${series}|${size}|${peer.name}`;
-    best.set(key, Math.min(ms, best.get(key) ?? Number.POSITIVE_INFINITY));
+  const keep = (series: string, size: number, peer: Peer, time: Time) => {
+    for (const [kind, ms] of [
+      ['elapsed', time.ms],
+      ['CPU', time.cpuMs],
+    ] as const) {
+      const key = `${series}|${size}|${peer.name}|${kind}`;
+      best.set(key, Math.min(ms, best.get(key) ?? Number.POSITIVE_INFINITY));
+    }
   };
   const check = (name: string, result: string, peer: Peer) => {
     const first = results.get(name) ?? result;
@@ -47,10 +52,10 @@ export async function growthSeries(
         await runLinuxRows(
           peer,
           run,
-          (ms) => keep('memory: boot to init', size, peer, ms),
-          (name, ms, result) => {
+          (time) => keep('memory: boot to init', size, peer, time),
+          (name, time, result) => {
             check(name, result, peer);
-            keep(`memory: ${name}`, size, peer, ms);
+            keep(`memory: ${name}`, size, peer, time);
           },
         );
       }
@@ -62,11 +67,11 @@ export async function growthSeries(
         await runLinuxRows(
           peer,
           run,
-          (ms) => keep('CPUs: boot to init', size, peer, ms),
-          (name, ms, result) => {
+          (time) => keep('CPUs: boot to init', size, peer, time),
+          (name, time, result) => {
             const kind = name.startsWith('spread') ? 'fixed work spread over all' : name;
             check(kind, result, peer);
-            keep(`CPUs: ${kind}`, size, peer, ms);
+            keep(`CPUs: ${kind}`, size, peer, time);
           },
         );
       }
@@ -80,10 +85,10 @@ export async function growthSeries(
         peer,
         run,
         () => {},
-        (name, ms, result) => {
+        (name, time, result) => {
           const [, size, kind] = /^crowd-(\d+)-(start|ring|end)$/.exec(name)!;
           check(name, result, peer);
-          keep(`processes: ${titles[kind as keyof typeof titles]}`, Number(size), peer, ms);
+          keep(`processes: ${titles[kind as keyof typeof titles]}`, Number(size), peer, time);
         },
       );
     }
@@ -96,10 +101,12 @@ export async function growthSeries(
   return [...series].map(([title, set]) => {
     const sizes = [...set].sort((a, b) => a - b);
     const unit = title.startsWith('memory') ? 'MiB' : title.split(':')[0];
-    const machines = peers.map((peer) => ({
-      name: peer === qemu ? 'QEMU' : peer.name,
-      ms: sizes.map((size) => best.get(`${title}|${size}|${peer.name}`)),
-    }));
+    const machines = peers.flatMap((peer) =>
+      ['elapsed', 'CPU'].map((kind) => ({
+        name: `${peer === qemu ? 'QEMU' : peer.name}, ${kind}`,
+        ms: sizes.map((size) => best.get(`${title}|${size}|${peer.name}|${kind}`)),
+      })),
+    );
     return { title, unit, sizes, machines };
   });
 }
@@ -111,7 +118,8 @@ export async function growthSeries(
 export function exponent(sizes: readonly number[], ms: readonly (number | undefined)[]): number | undefined {
   const [first, last] = [ms[0], ms.at(-1)];
   if (first === undefined || last === undefined || sizes.length < 2) return undefined;
-  return Math.log(last / first) / Math.log(sizes.at(-1)! / sizes[0]);
+  // Times below a millisecond are those of the console.
+  return Math.log(Math.max(last, 1) / Math.max(first, 1)) / Math.log(sizes.at(-1)! / sizes[0]);
 }
 
 const number = (value: number | undefined, digits: number) => (value === undefined ? '-' : value.toFixed(digits));

@@ -12,16 +12,16 @@ import { cpus as hostCpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { PowervisorError, UsageError } from '../src/util/errors.ts';
-import { debianPrograms, type Programs } from './debian-programs.ts';
+import { debianPrograms } from './debian-programs.ts';
 import { deviceRows } from './devices.ts';
 import { type Growth, growthMarkdown, growthSeries } from './growth.ts';
-import { guestFile, onLines, runLinuxRows } from './linux-rows.ts';
+import { guestFile, onLines, runLinuxRows, type Time } from './linux-rows.ts';
 import { type Guest, nodeNames, nodeVersion, type Peer, powervisor, qemu, qemuVersion, watch } from './machines.ts';
 import { type Churn, churnMarkdown, moduleChurn, type Resident, residentMarkdown, residentMemory } from './memory.ts';
 import { programRows, suppliedRows, type UserRow, userRows } from './rows.ts';
 import { type SecureRow, secureRows, secureTable } from './secure.ts';
 import { asMarkdown, asText, Table } from './table.ts';
-import { benchInitramfs, compilerVersion } from './userland.ts';
+import { benchInitramfs, compilerVersion, hasCompiler } from './userland.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -90,28 +90,27 @@ async function userland(peer: Peer, rows: readonly UserRow[]): Promise<void> {
   await runLinuxRows(
     peer,
     { initrd, rows: rows.map(({ name }) => name), repeat, memory: '512M', cpus: 1 },
-    (ms) => table.record('boot linux-svm to init', 'boot', peer.name, { ms, result: 'ready' }),
+    ({ ms }) => table.record('boot linux-svm to init', 'boot', peer.name, { ms, result: 'ready' }),
     recordOf(peer, rows),
   );
 }
 
-function recordOf(peer: Peer, rows: readonly UserRow[]): (name: string, ms: number, result: string) => void {
-  return (name, ms, result) => {
+function recordOf(peer: Peer, rows: readonly UserRow[]): (name: string, time: Time, result: string) => void {
+  return (name, { ms }, result) => {
     const row = rows.find((each) => each.name === name);
     if (row) table.record(name, row.group, peer.name, { ms, result });
   };
 }
 
 /** What the initial RAM disk with Debian's programs holds, or why there is none. */
-let programs: Programs | undefined;
+let programVersions: string | undefined;
 let noPrograms: string | undefined;
 
 /** Rows of Debian's programs, in a boot of their own: their initial RAM disk is large. */
-async function debianRows(peer: Peer, rows: readonly UserRow[]): Promise<void> {
-  if (programs === undefined) return;
+async function debianRows(peer: Peer, initrd: string, rows: readonly UserRow[]): Promise<void> {
   await runLinuxRows(
     peer,
-    { initrd: programs.initramfs, rows: rows.map(({ name }) => name), repeat, memory: '512M', cpus: 1 },
+    { initrd, rows: rows.map(({ name }) => name), repeat, memory: '512M', cpus: 1 },
     () => {},
     recordOf(peer, rows),
   );
@@ -163,9 +162,6 @@ const withInit = isWanted('boot linux-svm to init');
 if (chosenRows.length > 0 || withInit) {
   benchmarks.push({ name: 'rows under linux-svm', run: (peer) => userland(peer, chosenRows) });
 }
-if (chosenPrograms.length > 0) {
-  benchmarks.push({ name: "rows of Debian's programs", run: (peer) => debianRows(peer, chosenPrograms) });
-}
 const shell = 'boot linux-svm to the busybox shell';
 if (isWanted(shell)) {
   const run = (peer: Peer) =>
@@ -216,15 +212,18 @@ const stray = wanted.find((part) => !asked.has(part));
 if (stray !== undefined) {
   const rest = ['boot linux-svm to init', shell, installer, 'disk and net', 'secure mode', 'growth', 'memory'];
   const all = ['pocket', ...known.map(({ name }) => name), ...rest].join('; ');
-  const hint = Object.keys(suppliedRows).includes(stray) ? ` (${stray} wants its sources: --${stray} FOLDER)` : '';
-  throw new UsageError('only', `No row has "${stray}" in its name${hint}. There are: ${all}.`);
+  throw new UsageError('only', `No row has "${stray}" in its name. There are: ${all}.`);
 }
 if (chosenPrograms.length > 0) {
+  const busybox = guestFile('busybox', 'initrd');
   try {
-    programs = await debianPrograms(guestFile('busybox', 'initrd'), values);
+    const { initramfs, versions } = await debianPrograms(busybox, values);
+    programVersions = versions;
+    benchmarks.push({ name: "rows of Debian's programs", run: (peer) => debianRows(peer, initramfs, chosenPrograms) });
   } catch (error) {
     if (!(error instanceof PowervisorError) || error instanceof UsageError) throw error;
-    noPrograms = `without Debian's programs: ${error.message}`;
+    if (benchmarks.length === 0) throw error;
+    noPrograms = `without Debian's programs: ${error.message.replace(/\.$/, '')}`;
     process.stderr.write(`${noPrograms}\n`);
   }
 }
@@ -247,8 +246,8 @@ const summary = table.summary(qemu.name, machines);
 const heading = [
   `Powervisor ${own}, Node ${nodeVersions.join(' and ')}`,
   version ?? 'no QEMU',
-  compilerVersion(),
-  ...(programs ? [`Debian's ${programs.versions}`] : []),
+  hasCompiler() ? compilerVersion() : 'no cross compiler',
+  ...(programVersions ? [`Debian's ${programVersions}`] : []),
   ...(noPrograms ? [noPrograms] : []),
   `${hostCpus().length} host CPUs (${hostCpus()[0].model}), load ${load} when it began`,
   `${rounds} round(s) of up to ${repeat} run(s), the same for each machine; best of all`,

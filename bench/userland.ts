@@ -2,7 +2,7 @@
 // with the Debian cross compiler, and a first process that runs what the kernel command line names. Kept in the cache, by
 // the content it is made from.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -83,6 +83,11 @@ export function benchInitramfs(busybox: string): string {
   return initramfs;
 }
 
+export function hasCompiler(): boolean {
+  return spawnSync(compiler, ['--version'], { stdio: 'ignore' }).status === 0;
+}
+
+/** First line of what it says of itself. Throws a PowervisorError if it is not here. */
 export function compilerVersion(): string {
   try {
     return execFileSync(compiler, ['--version'], { encoding: 'utf8' }).split('\n')[0];
