@@ -125,7 +125,7 @@ export function residentMarkdown(rows: readonly Resident[]): string {
 
 /** At most a dozen samples of each, evenly spread, the first and the last among them. */
 export function churnMarkdown(churns: readonly Churn[]): string {
-  const head = ['rounds', 'minutes', 'resident MiB', 'JS heap MiB', 'regions made', 'live', 'numbers', 'resets'];
+  const head = ['rounds', 'minutes', 'resident MiB', 'JS heap MiB', 'regions made', 'live', 'outside the kernel'];
   return churns
     .map(({ machine, samples }) => {
       const step = Math.max(1, (samples.length - 1) / 11);
@@ -133,7 +133,7 @@ export function churnMarkdown(churns: readonly Churn[]): string {
       const rows = [...picked].map((index) => {
         const each = samples[index];
         const cells = [each.residentBytes / MIB, each.heapBytes / MIB].map((value) => value.toFixed(0));
-        const counts = [each.regions, each.liveRegions, each.tableLength, each.decodedPageResets].map(String);
+        const counts = [each.regions, each.liveRegions, each.reachableElsewhere].map(String);
         return line([String(each.cycle), (each.seconds / 60).toFixed(1), ...cells, ...counts]);
       });
       return [`Module churn, ${machine}:`, '', line(head), ruler(head.length), ...rows].join('\n');

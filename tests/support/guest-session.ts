@@ -32,6 +32,11 @@ export class GuestSession implements AsyncDisposable {
     return new GuestSession(await Machine.create(configuration));
   }
 
+  /** With a machine that has not run yet. */
+  static of(machine: Machine): GuestSession {
+    return new GuestSession(machine);
+  }
+
   /** Waits for text behind what was matched before, and returns all up to its end. */
   async expect(wanted: string | RegExp, patienceMs = PATIENCE_MS): Promise<string> {
     const deadline = Date.now() + patienceMs;

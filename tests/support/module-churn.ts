@@ -4,12 +4,22 @@
 import { readFile } from 'node:fs/promises';
 import { MemoryBlock } from '../../src/backends/memory/block.ts';
 import type { CpuCore } from '../../src/cpu/interpreter/core.ts';
-import type { Machine, MachineConfiguration } from '../../src/index.ts';
+import {
+  DECODED_BASE,
+  DECODED_END,
+  DECODED_PAGE_STRIDE,
+  DECODED_SLOT_BYTES,
+  decodedPageInfo,
+  RAM_BASE,
+} from '../../src/cpu/state/memory-map.ts';
+import { Machine, type MachineConfiguration } from '../../src/index.ts';
 import { virtioBlock } from '../../src/vmm/virtio-devices.ts';
 import { GuestSession } from './guest-session.ts';
 
 const DISK_BYTES = 16 * 2 ** 20;
 const CYCLE_PATIENCE_MS = 600_000;
+/** Debian's kernels and what they are loaded with end below; modules and programs lie above. */
+const KERNEL_IMAGE_BYTES = 48 * 2 ** 20;
 
 /** State after so many rounds. Bytes are of the host. */
 export interface ChurnSample {
@@ -26,8 +36,11 @@ export interface ChurnSample {
   readonly decodedPageResets: number;
   /** Entries of the table of functions: handlers and numbers ever given to regions. */
   readonly tableLength: number;
-  /** Instruction words whose handler is remembered. */
-  readonly knownWords: number;
+  /** Of that, handlers. */
+  readonly handlers: number;
+  /** Regions that a slot of a decoded page leads to, and those of them that lie outside of the kernel's image. */
+  readonly reachable: number;
+  readonly reachableElsewhere: number;
   readonly instructions: number;
 }
 
@@ -61,10 +74,13 @@ export async function churnModules(
     memoryBytes: 2 ** 29,
     devices: [{ make: virtioBlock(disk) }],
   };
-  await using guest = await GuestSession.start(configuration);
-  // What is kept by number and by word is inside of the machine.
-  const { core } = guest.machine as unknown as { core: CpuCore };
+  const machine = await Machine.create(configuration);
+  // What is kept is inside of the machine. Before it has run, its table of functions holds handlers alone.
+  const { core } = machine as unknown as { core: CpuCore };
+  const { exports } = core as unknown as { exports: { table: WebAssembly.Table } };
+  const handlers = exports.table.length;
   if (threshold !== undefined) core.setShared('hotThreshold', BigInt(threshold));
+  await using guest = GuestSession.of(machine);
   await guest.expect('~ # ', CYCLE_PATIENCE_MS);
   const loaded = 'grep -cE "^(ext4|jbd2|mbcache|crc16|vfat|fat|sg|9p) " /proc/modules';
   const made = await guest.command(
@@ -79,15 +95,29 @@ export async function churnModules(
     if (output !== sum || !/^[0-9a-f]{32} {2}-\s+0$/.test(output)) throw new Error(`round ${cycle} printed: ${output}`);
     guest.forget();
     if (cycle % every !== 0) continue;
-    if (!onSample(sample(guest.machine, core, cycle, (performance.now() - begun) / 1000))) break;
+    if (!onSample(sample(guest.machine, core, handlers, cycle, (performance.now() - begun) / 1000))) break;
   }
 }
 
-function sample(machine: Machine, core: CpuCore, cycle: number, seconds: number): ChurnSample {
-  const { exports, handlers } = core as unknown as {
-    exports: { table: WebAssembly.Table };
-    handlers: Map<number, number>;
-  };
+/** Numbers of the functions of regions that code can come to, as the decoded pages have them. */
+function reachable(view: DataView, handlers: number): { reachable: number; reachableElsewhere: number } {
+  const all = new Set<number>();
+  const elsewhere = new Set<number>();
+  for (let page = DECODED_BASE; page < RAM_BASE; page += DECODED_PAGE_STRIDE) {
+    if (view.getUint32(page + decodedPageInfo.regions, true) === 0) continue;
+    const gra = view.getUint32(page + decodedPageInfo.source, true) - RAM_BASE;
+    for (let slot = page; slot < page + DECODED_END; slot += DECODED_SLOT_BYTES) {
+      const number = view.getUint32(slot, true);
+      if (number < handlers) continue;
+      all.add(number);
+      if (gra >= KERNEL_IMAGE_BYTES) elsewhere.add(number);
+    }
+  }
+  return { reachable: all.size, reachableElsewhere: elsewhere.size };
+}
+
+function sample(machine: Machine, core: CpuCore, handlers: number, cycle: number, seconds: number): ChurnSample {
+  const { exports, view } = core as unknown as { exports: { table: WebAssembly.Table }; view: DataView };
   // Where Node was started with --expose-gc, what is only waiting to be collected does not count.
   globalThis.gc?.();
   const { rss, heapUsed, external } = process.memoryUsage();
@@ -105,7 +135,8 @@ function sample(machine: Machine, core: CpuCore, cycle: number, seconds: number)
     flushes: compiler?.flushes ?? 0,
     decodedPageResets: translations.decodedPageResets,
     tableLength: exports.table.length,
-    knownWords: handlers.size,
+    handlers,
+    ...reachable(view, handlers),
     instructions,
   };
 }
