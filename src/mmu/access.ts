@@ -1,4 +1,4 @@
-// Memory accesses that the inline TLB probe did not settle: refills, page-crossing accesses, stores to clean pages and
+// Memory accesses that the inline TLB probe did not settle: refills, members of a group that was looked up in vain, page-crossing accesses, stores to clean pages and
 // to code, and everything that is not RAM.
 //
 // On a fault these functions leave the vector in `fault` and return 0; the caller must look.
@@ -53,6 +53,20 @@ const locate = runtimeFunction('locate', ['i64', 'i32'], 'i32', (fn, rt) => {
   fn.return(host);
 });
 
+/** As `locate`, for an access whose page the TLB may hold: one of several that found nothing together. */
+const find = runtimeFunction('find', ['i64', 'i32'], 'i32', (fn, rt) => {
+  const ea = fn.param64(0);
+  const access = fn.param32(1);
+  const isStore = access.eq(ACCESS.store);
+  const entry = dataEntryOffset(ea).add(get32(fn, 'dataTlb'));
+  const user = get64(fn, 'contextWrite').selectIf(isStore, get64(fn, 'contextRead'));
+  const tag = fn.load64(entry, dataTlbEntry.writeTag).selectIf(isStore, fn.load64(entry, dataTlbEntry.readTag));
+  fn.if(tag.eq(pageOf(ea).or(contextFor(ea, get64(fn, 'contextKernel'), user))), () =>
+    fn.return(ea.wrap().add(fn.load32(entry, dataTlbEntry.addend))),
+  );
+  fn.return(fn.call('i32', rt.ref(locate), [ea, access]));
+});
+
 /** Asks the host for `bytes` bytes at `mmioAddress`, or takes its answer if it has been asked before. */
 const mmioLoad = runtimeFunction('mmioLoad', ['i32'], 'i64', (fn) => {
   fn.if(get32(fn, 'mmioState').eq(MMIO_ANSWERED), () => {
@@ -86,11 +100,11 @@ export const loadSlow = runtimeFunction('loadSlow', ['i64', 'i32'], 'i64', (fn, 
   const bytes = fn.param32(1);
   const load = fn.i32(ACCESS.load);
   set32(fn, 'fault', 0);
-  const host = fn.call('i32', rt.ref(locate), [ea, load]);
+  const host = fn.call('i32', rt.ref(find), [ea, load]);
   fn.if(host.eqz(), () => fn.return(fn.i64(0n)));
   fn.if(crossesPage(ea, bytes), () => {
     const secondPage = pageOf(ea).add(4096);
-    const second = fn.call('i32', rt.ref(locate), [secondPage, load]);
+    const second = fn.call('i32', rt.ref(find), [secondPage, load]);
     fn.if(second.eqz(), () => fn.return(fn.i64(0n)));
     refuseUnlessRam(fn, ea, host, second);
     const result = fn.variable('i64', fn.i64(0n));
@@ -143,10 +157,10 @@ export const storeSlow = runtimeFunction('storeSlow', ['i64', 'i32', 'i64', 'i32
   const running = fn.param32(3);
   const store = fn.i32(ACCESS.store);
   set32(fn, 'fault', 0);
-  const host = fn.call('i32', rt.ref(locate), [ea, store]);
+  const host = fn.call('i32', rt.ref(find), [ea, store]);
   fn.if(host.eqz(), () => fn.return());
   fn.if(crossesPage(ea, bytes), () => {
-    const second = fn.call('i32', rt.ref(locate), [pageOf(ea).add(4096), store]);
+    const second = fn.call('i32', rt.ref(find), [pageOf(ea).add(4096), store]);
     fn.if(second.eqz(), () => fn.return());
     refuseUnlessRam(fn, ea, host, second);
     const inFirst = fn.i32(4096).sub(ea.wrap().and(0xfff));

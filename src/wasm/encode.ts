@@ -106,7 +106,7 @@ class BodyEncoder {
         this.push(s.value);
         this.op(s.op);
         code.unsigned(0);
-        code.unsigned(s.offset);
+        code.unsigned(s.operand.offset);
         return;
       case 'set':
         this.push(s.value);
@@ -272,9 +272,9 @@ class BodyEncoder {
       this.op(op);
       if (imm instanceof Uint8Array) code.append(imm);
       else if (typeof imm === 'number') code.u8(imm);
-      else if (imm && typeof imm === 'object' && 'offset' in imm) {
+      else if (imm && typeof imm === 'object' && 'operand' in imm) {
         code.unsigned(0);
-        code.unsigned(imm.offset);
+        code.unsigned(imm.operand.offset);
         if (imm.lane !== undefined) code.u8(imm.lane);
       }
     }

@@ -43,13 +43,23 @@ export abstract class Value {
   }
 }
 
+interface MemoryOperand {
+  readonly operand: Operand;
+  readonly lane: number | undefined;
+}
+
+/** What is added to an address that an instruction carries, in bytes; a known place may still move before encoding. */
+export interface Operand {
+  readonly offset: number;
+}
+
 /** What an operation carries besides its operands. */
 export type Immediate =
   | undefined
   | number
   | bigint
   | Uint8Array
-  | { readonly offset: number; readonly align: number; readonly lane?: number }
+  | MemoryOperand
   | FunctionRef
   | VariableSlot
   | GlobalRef
@@ -113,8 +123,7 @@ export type Statement =
       readonly op: string;
       readonly address: Value;
       readonly value: Value;
-      readonly offset: number;
-      readonly lane?: number;
+      readonly operand: Operand;
     }
   | { readonly kind: 'set'; readonly slot: VariableSlot; readonly value: Value }
   | { readonly kind: 'setGlobal'; readonly global: GlobalRef; readonly value: Value }
@@ -756,6 +765,11 @@ const rightIdentity: Readonly<Record<string, number>> = {
   'i64.mul': 1,
 };
 
+type Offset = number | Operand | undefined;
+function operandOf(offset: Offset): Operand {
+  return typeof offset === 'object' ? offset : { offset: offset ?? 0 };
+}
+
 export interface BuildMark {
   readonly list: Statement[];
   readonly length: number;
@@ -903,8 +917,8 @@ export class FunctionBuilder {
   }
 
   /** Little-endian load, e.g. `load('i64', 'i64.load32_u', address, 8)`. The address is a byte offset in memory. */
-  load<T extends ValueType>(type: T, op: string, address: I32 | number, offset = 0, lane?: number): ValueOf[T] {
-    return this.effect(op, type, [this.toI32(address)], { offset, align: 0, lane }) as ValueOf[T];
+  load<T extends ValueType>(type: T, op: string, address: I32 | number, offset: Offset = 0, lane?: number): ValueOf[T] {
+    return this.effect(op, type, [this.toI32(address)], { operand: operandOf(offset), lane }) as ValueOf[T];
   }
   load32(address: I32 | number, offset = 0): I32 {
     return this.load('i32', 'i32.load', address, offset);
@@ -912,14 +926,14 @@ export class FunctionBuilder {
   load64(address: I32 | number, offset = 0): I64 {
     return this.load('i64', 'i64.load', address, offset);
   }
-  loadV128(address: I32 | number, offset = 0): V128 {
+  loadV128(address: I32 | number, offset: Offset = 0): V128 {
     return this.load('v128', 'v128.load', address, offset);
   }
-  store(op: string, address: I32 | number, value: Value, offset = 0): void {
+  store(op: string, address: I32 | number, value: Value, offset: Offset = 0): void {
     const at = this.toI32(address);
     this.use(at);
     this.use(value);
-    this.emit({ kind: 'store', op, address: at, value, offset });
+    this.emit({ kind: 'store', op, address: at, value, operand: operandOf(offset) });
   }
   store32(address: I32 | number, value: Int32, offset = 0): void {
     this.store('i32.store', address, this.toI32(value), offset);
@@ -927,7 +941,7 @@ export class FunctionBuilder {
   store64(address: I32 | number, value: Int64, offset = 0): void {
     this.store('i64.store', address, this.toI64(value), offset);
   }
-  storeV128(address: I32 | number, value: V128, offset = 0): void {
+  storeV128(address: I32 | number, value: V128, offset: Offset = 0): void {
     this.store('v128.store', address, value, offset);
   }
   /** `memory.fill(address, byte, length)`. */

@@ -10,9 +10,11 @@ import { ModuleBuilder } from '../../wasm/module.ts';
 import { runtimeExport } from '../interpreter/generate.ts';
 import { FETCH_MODE_USUAL } from '../interpreter/handlers.ts';
 import type { RegionHost, RegionService } from '../interpreter/region-service.ts';
-import { DECODED_PAGE_STRIDE, decodedPageInfo, RAM_BASE } from '../state/memory-map.ts';
+import { stateOffset } from '../state/layout.ts';
+import { DECODED_PAGE_STRIDE, decodedPageInfo, RAM_BASE, STATE_BASE } from '../state/memory-map.ts';
 import { discoverRegion, type RegionLimits } from './discover.ts';
 import type { MadeRegion } from './dump.ts';
+import { USER_DATA_TLB } from './emitter.ts';
 import { generateRegion, type InterpreterImports } from './generate.ts';
 import type { RegionGraph } from './region.ts';
 import { structureRegion } from './structure.ts';
@@ -139,6 +141,13 @@ export class RegionCache implements RegionService {
     this.install(page, graph, regions, known ? known.rebuilt + 1 : 0);
   }
 
+  /** Whether only a process executes in the page, as it does now. */
+  private isUser(page: number): boolean {
+    const { view } = this;
+    const now = view.getUint32(STATE_BASE + stateOffset('dataTlb'), true) === USER_DATA_TLB;
+    return now && view.getUint32(page + decodedPageInfo.mixed, true) === 0;
+  }
+
   private heat(page: number, offset: number): number {
     return this.view.getUint16(page + decodedPageInfo.heat + offset / 2, true);
   }
@@ -152,7 +161,15 @@ export class RegionCache implements RegionService {
     const entries = graph.entries.map((id) => graph.blocks[id].start);
     const name = `region ${entries[0].toString(16)}`;
     const tree = structureRegion(graph);
-    const { fn, declined } = generateRegion(name, graph, tree, host.semantics, imports, this.options.counts);
+    const { fn, declined } = generateRegion(
+      name,
+      graph,
+      tree,
+      host.semantics,
+      imports,
+      this.options.counts,
+      this.isUser(page),
+    );
     const ref = module.declare(name, ['i32', 'i32'], 'i32');
     module.defineBuilt(ref, fn);
     module.exportFunction('region', ref);

@@ -26,7 +26,14 @@ import type { Field, Instruction } from '../isa/table.ts';
 import type { Access, Emitter, StaticField } from '../semantics/emitter.ts';
 import { get32, get64, type RuntimeFunction, set32, set64 } from '../semantics/runtime.ts';
 import { type StateField, stateLayout, stateOffset } from '../state/layout.ts';
-import { dataTlbEntry, decodedPageInfo, STATE_BASE } from '../state/memory-map.ts';
+import {
+  DATA_TLB_BASE,
+  DATA_TLB_BYTES,
+  dataTlbEntry,
+  decodedPageInfo,
+  STATE_BASE,
+  TLB_MODES,
+} from '../state/memory-map.ts';
 import { PROGRAM, VECTOR } from '../state/msr.ts';
 import { type Cell, CellSet, cellOf, fprCell, vrCell, vsrCell } from './cells.ts';
 
@@ -74,6 +81,51 @@ const storesLast: ReadonlySet<string> = new Set([
 const environment = ['dataTlb', 'contextKernel', 'contextRead', 'contextWrite'] as const;
 type EnvironmentField = (typeof environment)[number];
 
+/** What `dataTlb` is while a program in problem state runs with relocation on. */
+export const USER_DATA_TLB = DATA_TLB_BASE + TLB_MODES.user * DATA_TLB_BYTES;
+
+/** The widest piece of memory, in bytes, that one look-up is made for: the wider, the more often it lies in two pages. */
+export const GROUP_SPAN = 256;
+
+/**
+ * Accesses at known distances from one value share a look-up. It is made where the first of them is, for all bytes from
+ * the lowest to the highest, and changes nothing; it only says beforehand what each access would find. What takes a
+ * translation away leaves the region or is declined, so what it found holds for the others, which may be in later blocks
+ * that only this one leads to. Each access still happens in its own place, and where the look-up fails each goes its own
+ * slow way.
+ */
+interface AccessGroup {
+  readonly base: I64;
+  readonly block: number;
+  /** Where the look-up is, which is written when all accesses are known. */
+  readonly place: Statement[];
+  readonly hit: Variable<'i32'>;
+  /** Memory offset of the lowest byte. */
+  readonly host: Variable<'i32'>;
+  /** Distances of the lowest byte, and of the byte behind the highest. */
+  low: number;
+  high: number;
+  /** The kinds of access in it; the look-up wants the rights of a store if one is. */
+  access: Access;
+  /** Memory operands, whose offsets count from the lowest byte in the end. */
+  readonly operands: { offset: number }[];
+}
+
+interface Located {
+  readonly hit: I32;
+  readonly host: I32;
+  /** The memory operand to use with `host`, if it is one of a group's. */
+  readonly operand: { readonly offset: number } | undefined;
+}
+
+/** What an emitter knows at a place in the code that only one way leads to. */
+export interface Knowledge {
+  readonly values: (Value | undefined)[];
+  readonly groups: Record<Access, Map<Value, AccessGroup>>;
+  readonly checkedProblem: boolean;
+  readonly checkedFacilities: ReadonlySet<string>;
+}
+
 /** Which cells a place in the code may find changed: those of its block, and those that come in unless `fresh`. */
 export interface DirtyState {
   readonly block: number;
@@ -110,7 +162,6 @@ export class RegionEmitter implements Emitter {
   private readonly vectors: ReadonlySet<number>;
   private readonly variables: (Variable<ValueType> | undefined)[] = [];
   private readonly environmentVariables: Record<EnvironmentField, Variable<'i32'> | Variable<'i64'>>;
-  private readonly environmentValues: Partial<Record<EnvironmentField, Value>> = {};
   private values: (Value | undefined)[] = [];
   private stale: Variable<'i32'> | undefined;
   private mayBeStale = false;
@@ -121,15 +172,28 @@ export class RegionEmitter implements Emitter {
   /** Instructions of the block behind this one. */
   private behind = 0;
   private checkedProblem = false;
-  private readonly checkedFacilities = new Set<string>();
+  private checkedFacilities = new Set<string>();
+  /** Groups that further accesses may join, by what they count from. */
+  private groups: Record<Access, Map<Value, AccessGroup>> = { load: new Map(), store: new Map() };
+  private readonly allGroups: AccessGroup[] = [];
+  /** Whether the region is only ever run in problem state with relocation on. */
+  private readonly user: boolean;
   private state: { block: number; fresh: boolean; written: CellSet } = {
     block: -1,
     fresh: true,
     written: new CellSet(),
   };
 
-  constructor(fn: FunctionBuilder, imports: RegionImports, page: I32, pageEa: I64, vectors: ReadonlySet<number>) {
+  constructor(
+    fn: FunctionBuilder,
+    imports: RegionImports,
+    page: I32,
+    pageEa: I64,
+    vectors: ReadonlySet<number>,
+    user: boolean,
+  ) {
     this.fn = fn;
+    this.user = user;
     this.imports = imports;
     this.vectors = vectors;
     this.page = page;
@@ -157,22 +221,38 @@ export class RegionEmitter implements Emitter {
     for (const name of ['contextKernel', 'contextRead', 'contextWrite'] as const) {
       (this.environmentVariables[name] as Variable<'i64'>).set(get64(fn, name));
     }
-    for (const name of environment) this.environmentValues[name] = undefined;
   }
 
-  /** Starts a block; what is known about values ends. */
-  beginBlock(block: number): void {
-    this.forget();
+  /** Starts a block; what is known about values ends unless only the place before leads here. */
+  beginBlock(block: number, goesOn: boolean): void {
+    if (goesOn) this.base = this.fn.nesting;
+    else this.forget();
     this.state = { block, fresh: false, written: new CellSet() };
   }
 
   /** Forgets what values registers have: control comes here from several places. */
   forget(): void {
     this.values = [];
-    for (const name of environment) this.environmentValues[name] = undefined;
     this.base = this.fn.nesting;
+    this.groups = { load: new Map(), store: new Map() };
     this.checkedProblem = false;
     this.checkedFacilities.clear();
+  }
+
+  /** What is known here, for `recall` after the code of one of several ways on. */
+  knowledge(): Knowledge {
+    return {
+      values: this.values.slice(),
+      groups: { load: new Map(this.groups.load), store: new Map(this.groups.store) },
+      checkedProblem: this.checkedProblem,
+      checkedFacilities: new Set(this.checkedFacilities),
+    };
+  }
+  recall(known: Knowledge): void {
+    this.values = known.values.slice();
+    this.groups = { load: new Map(known.groups.load), store: new Map(known.groups.store) };
+    this.checkedProblem = known.checkedProblem;
+    this.checkedFacilities = new Set(known.checkedFacilities);
   }
 
   /** All registers are in memory and have been read again: after a declined instruction. */
@@ -282,14 +362,6 @@ export class RegionEmitter implements Emitter {
     this.state.written.add(cell.id);
     (this.variable(cell) as Variable<'i64'>).set(value as I64);
     this.values[cell.id] = this.fn.nesting === this.base ? value : undefined;
-  }
-
-  private environmentValue(name: EnvironmentField): Value {
-    const known = this.environmentValues[name];
-    if (known) return known;
-    const value = this.environmentVariables[name].get();
-    if (this.fn.nesting === this.base) this.environmentValues[name] = value;
-    return value;
   }
 
   // --- Emitter ---
@@ -462,21 +534,93 @@ export class RegionEmitter implements Emitter {
     return this.fn.i32(1);
   }
 
-  private probe(ea: I64, bytes: number, access: Access): { hit: I32; address: I32 } {
+  private context(name: Exclude<EnvironmentField, 'dataTlb'>): I64 {
+    return (this.environmentVariables[name] as Variable<'i64'>).peek();
+  }
+
+  /** Looks the page of `bytes` bytes at `base` + `distance` up; `host` is the memory offset of the first of them. */
+  private probe(base: I64, distance: number, bytes: number, access: Access): { hit: I32; host: I32 } {
     const { fn } = this;
-    const entry = dataEntryOffset(ea).add(this.environmentValue('dataTlb') as I32);
-    const context = contextFor(
-      ea,
-      this.environmentValue('contextKernel') as I64,
-      this.environmentValue(access === 'load' ? 'contextRead' : 'contextWrite') as I64,
-    );
+    const ea = base.add(BigInt(distance));
+    // In problem state every address goes with the process: the kernel's quadrant has no entries there.
+    const context = this.user
+      ? this.context('contextRead')
+      : contextFor(ea, this.context('contextKernel'), this.context(access === 'load' ? 'contextRead' : 'contextWrite'));
+    const table = this.user ? USER_DATA_TLB : 0;
+    const index = dataEntryOffset(ea);
+    const entry = this.user ? index : index.add((this.environmentVariables.dataTlb as Variable<'i32'>).peek());
     // The page of the last byte: an access that crosses into the next page misses.
-    const wanted = ea
-      .add(bytes - 1)
+    const wanted = base
+      .add(BigInt(distance + bytes - 1))
       .and(-4096n)
       .or(context);
-    const tag = fn.load64(entry, access === 'load' ? dataTlbEntry.readTag : dataTlbEntry.writeTag);
-    return { hit: tag.eq(wanted), address: ea.wrap().add(fn.load32(entry, dataTlbEntry.addend)) };
+    const tag = fn.load64(entry, table + (access === 'load' ? dataTlbEntry.readTag : dataTlbEntry.writeTag));
+    return { hit: tag.eq(wanted), host: ea.wrap().add(fn.load32(entry, table + dataTlbEntry.addend)) };
+  }
+
+  /** Whether `bytes` bytes at `ea` can be accessed directly, and if so, where. */
+  private locate(ea: I64, bytes: number, access: Access): Located {
+    const { fn } = this;
+    const { base, distance } = distanceFrom(ea);
+    if (fn.nesting !== this.base) return { ...this.probe(base, distance, bytes, access), operand: undefined };
+    const group = this.groupFor(base, distance, distance + bytes, access);
+    const operand = { offset: distance };
+    group.operands.push(operand);
+    return { hit: group.hit.peek(), host: group.host.peek(), operand };
+  }
+
+  private groupFor(base: I64, low: number, high: number, access: Access): AccessGroup {
+    const { fn, groups } = this;
+    const joins = (group: AccessGroup | undefined): AccessGroup | undefined => {
+      if (!group) return undefined;
+      const [from, to] = [Math.min(low, group.low), Math.max(high, group.high)];
+      if (to - from > GROUP_SPAN) return undefined;
+      group.low = from;
+      group.high = to;
+      return group;
+    };
+    const same = joins(groups[access].get(base));
+    if (same) return same;
+    if (this.user) {
+      // A process may load where it may store. A load wants the right to store only where the store is sure to come,
+      // which gets it.
+      const other = groups[access === 'load' ? 'store' : 'load'].get(base);
+      if (access === 'load' || other?.block === this.state.block) {
+        const joined = joins(other);
+        if (joined && access === 'store') {
+          joined.access = 'store';
+          groups.load.delete(base);
+          groups.store.set(base, joined);
+        }
+        if (joined) return joined;
+      }
+    }
+    const group: AccessGroup = {
+      base,
+      block: this.state.block,
+      place: fn.later(),
+      hit: fn.variable('i32'),
+      host: fn.variable('i32'),
+      low,
+      high,
+      access,
+      operands: [],
+    };
+    groups[access].set(base, group);
+    this.allGroups.push(group);
+    return group;
+  }
+
+  /** Writes the look-ups of groups, now that it is known what is in them. */
+  settleGroups(): void {
+    for (const { place, base, low, high, access, hit, host, operands } of this.allGroups) {
+      this.fn.fillPlace(place, () => {
+        const found = this.probe(base, low, high - low, access);
+        hit.set(found.hit);
+        host.set(found.host);
+      });
+      for (const operand of operands) operand.offset -= low;
+    }
   }
 
   private leaveOnFault(): void {
@@ -502,10 +646,10 @@ export class RegionEmitter implements Emitter {
 
   load(ea: I64, bytes: 1 | 2 | 4 | 8): I64 {
     const { fn } = this;
-    const { hit, address: host } = this.probe(ea, bytes, 'load');
+    const { hit, host, operand } = this.locate(ea, bytes, 'load');
     return fn.choose(
       hit,
-      () => fn.load('i64', loadOps[bytes], host),
+      () => fn.load('i64', loadOps[bytes], host, operand),
       () => {
         const slow = fn.call('i64', this.runtime(loadSlow), [ea, fn.i32(bytes)]);
         this.leaveOnFault();
@@ -517,10 +661,10 @@ export class RegionEmitter implements Emitter {
 
   store(ea: I64, bytes: 1 | 2 | 4 | 8, value: I64): void {
     const { fn } = this;
-    const { hit, address: host } = this.probe(ea, bytes, 'store');
+    const { hit, host, operand } = this.locate(ea, bytes, 'store');
     fn.if(
       hit,
-      () => fn.store(storeOps[bytes], host, value),
+      () => fn.store(storeOps[bytes], host, value, operand),
       () => {
         fn.callVoid(this.runtime(storeSlow), [ea, fn.i32(bytes), value, this.page]);
         this.leaveOnFault();
@@ -532,10 +676,10 @@ export class RegionEmitter implements Emitter {
 
   loadVector(ea: I64): V128 {
     const { fn } = this;
-    const { hit, address: host } = this.probe(ea, 16, 'load');
+    const { hit, host, operand } = this.locate(ea, 16, 'load');
     return fn.choose(
       hit,
-      () => fn.loadV128(host),
+      () => fn.loadV128(host, operand),
       () => {
         const low = fn.call('i64', this.runtime(loadSlow), [ea, fn.i32(8)]);
         this.leaveOnFault();
@@ -549,10 +693,10 @@ export class RegionEmitter implements Emitter {
 
   storeVector(ea: I64, value: V128): void {
     const { fn } = this;
-    const { hit, address: host } = this.probe(ea, 16, 'store');
+    const { hit, host, operand } = this.locate(ea, 16, 'store');
     fn.if(
       hit,
-      () => fn.storeV128(host, value),
+      () => fn.storeV128(host, value, operand),
       () => {
         fn.callVoid(this.runtime(probeStore), [ea, fn.i32(16)]);
         this.leaveOnFault();
@@ -568,7 +712,7 @@ export class RegionEmitter implements Emitter {
 
   hostAddress(ea: I64, bytes: number, access: Access): I32 {
     const { fn } = this;
-    const { hit, address: host } = this.probe(ea, bytes, access);
+    const { hit, host } = this.probe(ea, 0, bytes, access);
     const aligned = ea
       .wrap()
       .and(bytes - 1)
@@ -678,4 +822,18 @@ function comparedBit(field: I32, bit: number): I32 | undefined {
   if (!unsigned && !signed && !withZero) return undefined;
   if (bit === GREATER) return withZero ? a.gtS(0n) : greater;
   return withZero ? a.eqz() : a.eq(b);
+}
+
+/** An address as a value and a known distance from it, in bytes. */
+function distanceFrom(ea: I64): { base: I64; distance: number } {
+  let base = ea;
+  let distance = 0;
+  while (base.op === 'i64.add') {
+    const [from, by] = base.args as readonly I64[];
+    const sum = by.known === undefined ? Number.NaN : distance + Number(by.known);
+    if (!(Math.abs(sum) < 2 ** 31)) break;
+    base = from;
+    distance = sum;
+  }
+  return { base, distance };
 }

@@ -23,7 +23,7 @@ import type { SemanticsMap } from '../semantics/emitter.ts';
 import { get32, getShared32, getShared64, type RuntimeFunction, set32, setShared64 } from '../semantics/runtime.ts';
 import { DECODED_END, DECODED_PAGE_STRIDE, DECODED_SLOT_BYTES, decodedPageInfo } from '../state/memory-map.ts';
 import { CellSet } from './cells.ts';
-import { Declined, type DirtyState, RegionEmitter, WAY_OUT } from './emitter.ts';
+import { Declined, type DirtyState, RegionEmitter, USER_DATA_TLB, WAY_OUT } from './emitter.ts';
 import {
   type Edge,
   type GuestInstruction,
@@ -60,8 +60,9 @@ export function generateRegion(
   semantics: SemanticsMap,
   imports: InterpreterImports,
   counts: boolean,
+  user: boolean,
 ): BuiltRegion {
-  return new RegionGenerator(name, graph, tree, semantics, imports, counts).build();
+  return new RegionGenerator(name, graph, tree, semantics, imports, counts, user).build();
 }
 
 type Counter =
@@ -95,6 +96,12 @@ class RegionGenerator {
   /** What each block has written when it ends. */
   private readonly outcome: DirtyState[] = [];
   private readonly counts: boolean;
+  /** Made for problem state with relocation on, and not run in any other. */
+  private readonly user: boolean;
+  /** How many ways lead to each block; an entry has one more. */
+  private readonly ways: readonly number[];
+  /** The block that comes next in the function if nothing else leads to it: what is known holds there. */
+  private goesOn = -1;
   private declined = 0;
 
   constructor(
@@ -104,8 +111,10 @@ class RegionGenerator {
     semantics: SemanticsMap,
     imports: InterpreterImports,
     counts: boolean,
+    user: boolean,
   ) {
     this.counts = counts;
+    this.user = user;
     this.fn = new FunctionBuilder(name, { params: ['i32', 'i32'], result: 'i32' });
     this.graph = graph;
     this.tree = tree;
@@ -114,10 +123,11 @@ class RegionGenerator {
     const { fn } = this;
     const page = fn.param32(0).and(-DECODED_PAGE_STRIDE);
     const vectors = vectorRegisters(graph, tree.root);
-    this.emitter = new RegionEmitter(fn, imports, page, fn.getGlobal(imports.pageEa) as I64, vectors);
+    this.emitter = new RegionEmitter(fn, imports, page, fn.getGlobal(imports.pageEa) as I64, vectors, user);
     this.selectors = Array.from({ length: tree.selectors }, () => fn.variable('i32'));
     this.checked = new Set([...blocksThatCloseCycles(graph, tree.root), ...blocksBehindCalls(graph)]);
     this.needs = budgetNeeds(graph, this.checked);
+    this.ways = waysTo(graph);
   }
 
   build(): BuiltRegion {
@@ -126,6 +136,19 @@ class RegionGenerator {
     emitter.budget.set(get32(fn, 'budget').add(1));
     const wanted = Math.max(...graph.entries.map((entry) => this.needs[entry]));
     fn.if(emitter.budget.get().ltS(wanted), () => this.interpretEntry(), undefined, false);
+    if (this.user) {
+      fn.if(
+        get32(fn, 'dataTlb').ne(USER_DATA_TLB),
+        () => {
+          // The next region for this place will be one for all modes.
+          fn.store32(emitter.page, 1, decodedPageInfo.mixed);
+          fn.store64(fn.param32(0), 0n);
+          this.interpretEntry();
+        },
+        undefined,
+        false,
+      );
+    }
     this.count('regionEntries');
     this.pending.push({ kind: 'read', place: fn.later() });
     emitter.loadEnvironment();
@@ -199,6 +222,7 @@ class RegionGenerator {
   /** Fills in reads and writes of registers, now that it is known which ones there are. */
   private settle(): void {
     const { fn, emitter, graph } = this;
+    emitter.settleGroups();
     const incoming = graph.blocks.map(() => new CellSet());
     for (let again = true; again; ) {
       again = false;
@@ -227,6 +251,15 @@ class RegionGenerator {
 
   private writeDirty(): void {
     this.pending.push({ kind: 'write', place: this.fn.later(), dirty: this.emitter.dirty() });
+  }
+
+  /** The ways on from a block's end. */
+  private next(list: readonly StructuredNode[]): void {
+    let [first] = list;
+    while (first?.kind === 'block') [first] = first.body;
+    this.goesOn = first?.kind === 'code' && this.ways[first.block] === 1 ? first.block : -1;
+    this.nodes(list);
+    this.goesOn = -1;
   }
 
   private nodes(list: readonly StructuredNode[]): void {
@@ -351,7 +384,8 @@ class RegionGenerator {
     const block = graph.blocks[number];
     const { instructions, terminator } = block;
     const count = instructions.length;
-    emitter.beginBlock(number);
+    emitter.beginBlock(number, this.goesOn === number);
+    this.goesOn = -1;
     if (this.checked.has(number)) {
       emitter.setPosition(block.start, 0);
       const short = emitter.budget.get().ltS(this.needs[number]);
@@ -372,16 +406,17 @@ class RegionGenerator {
     }
     if (terminator.kind === 'fallthrough' || terminator.kind === 'jump') {
       this.outcome[number] = emitter.dirty();
-      this.nodes(next[0]);
+      this.next(next[0]);
       return;
     }
     // The branch itself writes CTR or LR before it goes anywhere; what is written by then holds for all ways.
     const follow = (index: number) => {
       const dirty = emitter.dirty();
+      const known = emitter.knowledge();
       this.outcome[number] = dirty;
-      this.nodes(next[index]);
+      this.next(next[index]);
       emitter.resume(dirty);
-      emitter.forget();
+      emitter.recall(known);
     };
     emitter.onRelativeJump = () => {
       if (terminator.kind === 'call' && waitsForCallee(terminator)) {
@@ -500,6 +535,16 @@ function blocksBehindCalls(graph: RegionGraph): number[] {
 
 function blockOf(edge: Edge): number[] {
   return edge.kind === 'block' ? [edge.block] : [];
+}
+
+/** How many edges lead to each block, and one more for an entry. */
+function waysTo(graph: RegionGraph): number[] {
+  const ways = new Array<number>(graph.blocks.length).fill(0);
+  for (const entry of graph.entries) ways[entry]++;
+  for (const block of graph.blocks) {
+    for (const edge of successors(block.terminator)) if (edge.kind === 'block') ways[edge.block]++;
+  }
+  return ways;
 }
 
 /** For each block: instructions on the longest way from its start until a checked block or a way out. */
