@@ -247,12 +247,12 @@ function subject(engine: Engine, test: Case): Subject {
       answers,
       absences,
     }),
-    share: () => Number(core.shared('regionInstructions')) / Number(vcpu.retired),
+    share: () => core.instructionsInRegions() / Number(vcpu.retired),
   };
 }
 
 describe.each(['kernel', 'problem state', 'both by turns'] as const)('random accesses, %s', (mode) => {
-  it.each([1, 2, 3, 4])('program %d', { timeout: 120_000 }, async (seed) => {
+  it.each([1, 2])('program %d', { timeout: 120_000 }, async (seed) => {
     const seen: Subject[] = [];
     const result = await lockstep({
       start: async (engine) => {
