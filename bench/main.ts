@@ -254,9 +254,14 @@ const heading = [
 ].join('; ');
 console.log(heading);
 const markdown = [heading];
+/** After each part, so that what has been measured stays if a later part fails. */
+const save = () => {
+  if (values.markdown) writeFileSync(values.markdown, `${markdown.join('\n\n')}\n`);
+};
 if (summary.rows.length > 0) {
   console.log(asText(summary, machines));
   markdown.push(asMarkdown(summary, machines));
+  save();
 }
 let secure: SecureRow[] = [];
 if (withSecure) {
@@ -272,6 +277,7 @@ if (withGrowth) {
   growth = await growthSeries(peers, benchInitramfs(guestFile('busybox', 'initrd')), rounds, note);
   markdown.push(growthMarkdown(growth));
   console.log(`\n${markdown.at(-1)}`);
+  save();
 }
 let resident: Resident[] = [];
 let churn: Churn[] = [];
@@ -279,11 +285,12 @@ if (withMemory) {
   resident = await residentMemory(peers, note);
   markdown.push(residentMarkdown(resident));
   console.log(`\n${markdown.at(-1)}`);
+  save();
   churn = await moduleChurn(ours, churnMinutes, note);
   markdown.push(churnMarkdown(churn));
   console.log(`\n${markdown.at(-1)}`);
+  save();
 }
-if (values.markdown) writeFileSync(values.markdown, `${markdown.join('\n\n')}\n`);
 const everything = { heading, ...summary, secure, growth, resident, churn };
 if (values.json) writeFileSync(values.json, `${JSON.stringify(everything, null, 2)}\n`);
 if (summary.rows.some(({ equal }) => !equal)) process.exitCode = 1;
