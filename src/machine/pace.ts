@@ -9,7 +9,11 @@ import type { MachineTime } from './time.ts';
 const BREATH_MS = 12;
 /** Longest sleep of an idle machine, in host milliseconds; input wakes it earlier. */
 const LONGEST_SLEEP_MS = 1000;
-/** Idle time passes at once with the virtual clock; while somebody may type, each skip gives the host this long. */
+/**
+ * Idle time passes at once with the virtual clock; while somebody may type, each skip gives the host this long, unless the
+ * machine has executed for as long since it last slept: then only an idle guest that wakes all the time is slowed down,
+ * and a boot, which waits dozens of times, is not.
+ */
 const IDLE_SKIP_MS = 1;
 
 export interface PacePorts {
@@ -31,6 +35,7 @@ export class Pace {
   private readonly ports: PacePorts;
   private wakeSleeper: (() => void) | undefined;
   private inputOpen = true;
+  private wokeAtMs = 0;
 
   constructor(ports: PacePorts) {
     this.ports = ports;
@@ -85,7 +90,10 @@ export class Pace {
     }
     time.skipTo(until);
     if (!this.inputOpen) return false;
-    await this.sleep(IDLE_SKIP_MS);
+    const { host } = this.ports;
+    if (host.monotonicMs() - this.wokeAtMs >= IDLE_SKIP_MS) await host.breathe();
+    else await this.sleep(IDLE_SKIP_MS);
+    this.wokeAtMs = host.monotonicMs();
     return true;
   }
 

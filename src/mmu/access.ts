@@ -47,9 +47,9 @@ const locate = runtimeFunction('locate', ['i64', 'i32'], 'i32', (fn, rt) => {
   const writeTag = tagFor(contextFor(ea, contextKernel, get64(fn, 'contextWrite')), storable);
   fn.store64(entry, writeTag, dataTlbEntry.writeTag);
   fn.store32(entry, host.sub(ea.wrap()), dataTlbEntry.addend);
-  fn.if(writeTag.ne(0n).and(info.and(pageInfoFlag.writable).eqz()), () =>
-    fn.store32(pageInfoAddress(host), info.or(pageInfoFlag.writable)),
-  );
+  const elsewhere = dataEntryOffset(ea).ne(dataEntryOffset(ra));
+  const flags = fn.i32(pageInfoFlag.writable | pageInfoFlag.scattered).selectIf(elsewhere, pageInfoFlag.writable);
+  fn.if(writeTag.ne(0n).and(info.and(flags).ne(flags)), () => fn.store32(pageInfoAddress(host), info.or(flags)));
   fn.return(host);
 });
 

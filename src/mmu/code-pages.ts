@@ -28,8 +28,8 @@ import {
   RAM_BASE,
   TLB_MODE_COUNT,
 } from '../cpu/state/memory-map.ts';
-import type { I32 } from '../wasm/ir.ts';
-import { endCodeEpoch, flushFetch } from './tlb.ts';
+import type { FunctionBuilder, I32 } from '../wasm/ir.ts';
+import { dataEntryOffset, endCodeEpoch, flushFetch } from './tlb.ts';
 
 /** Stores that a decoded page puts up with between two entries from another page before it is given back. */
 const STORE_PATIENCE = 512;
@@ -44,15 +44,30 @@ function decodedPage(index: I32): I32 {
   return index.mul(DECODED_PAGE_STRIDE).add(DECODED_BASE);
 }
 
-/** Takes the write tags of all data TLB entries for the RAM page at memory offset `page`. */
-const revokeStores = runtimeFunction('revokeStores', ['i32'], undefined, (fn) => {
+/** Takes the write tag of the data TLB entry at `at` if it is for the RAM page at memory offset `page`. */
+function revokeEntry(fn: FunctionBuilder, at: I32, page: I32): void {
+  const tag = fn.load64(at, dataTlbEntry.writeTag);
+  const host = tag.wrap().and(-4096).add(fn.load32(at, dataTlbEntry.addend));
+  fn.if(host.eq(page), () => fn.store64(at, 0n, dataTlbEntry.writeTag));
+}
+
+/**
+ * Takes the write tags of all data TLB entries for the RAM page at memory offset `page`, whose page info is `info`. Most
+ * pages of code have been written by way of the linear mapping only: 1 entry to look at in each mode, not 4,096.
+ */
+const revokeStores = runtimeFunction('revokeStores', ['i32', 'i32'], undefined, (fn) => {
   const page = fn.param32(0);
+  fn.if(fn.param32(1).and(pageInfoFlag.scattered).eqz(), () => {
+    const own = dataEntryOffset(page.sub(RAM_BASE).extendU());
+    for (let mode = 0; mode < TLB_MODE_COUNT; mode++) {
+      revokeEntry(fn, own.add(DATA_TLB_BASE + mode * DATA_TLB_BYTES), page);
+    }
+    fn.return();
+  });
   const entry = fn.variable('i32', fn.i32(DATA_TLB_BASE));
   fn.loop((again) => {
     const at = entry.get();
-    const tag = fn.load64(at, dataTlbEntry.writeTag);
-    const host = tag.wrap().and(-4096).add(fn.load32(at, dataTlbEntry.addend));
-    fn.if(host.eq(page), () => fn.store64(at, 0n, dataTlbEntry.writeTag));
+    revokeEntry(fn, at, page);
     const next = at.add(DATA_TLB_ENTRY_BYTES);
     entry.set(next);
     fn.brIf(again, next.ne(DATA_TLB_BASE + TLB_MODE_COUNT * DATA_TLB_BYTES));
@@ -181,7 +196,7 @@ export function decodedPageFor(endHandler: number) {
     fn.store32(decoded, mode, decodedPageInfo.mode);
     fn.store32(decoded, 0, decodedPageInfo.stores);
     const info = fn.load32(infoAddress);
-    fn.if(info.and(pageInfoFlag.writable), () => fn.callVoid(rt.ref(revokeStores), [source]));
+    fn.if(info.and(pageInfoFlag.writable), () => fn.callVoid(rt.ref(revokeStores), [source, info]));
     fn.store32(infoAddress, decoded.sub(DECODED_BASE).shrU(14).add(1));
     fn.return(decoded);
   });

@@ -40,7 +40,11 @@ export const PID_CONTEXTS_BYTES = 2 << PID_BITS;
 /** One u32 for each 4 KiB page of RAM: decoded-page number plus one in bits 0-15, flags above. */
 export const PAGE_INFO_BASE = PID_CONTEXTS_BASE + PID_CONTEXTS_BYTES;
 export const PAGE_INFO_BYTES = (MAX_RAM_BYTES / 4096) * 4;
-export const pageInfoFlag = { writable: 0x10000 } as const;
+/**
+ * `writable`: a TLB entry may let stores to the page pass unseen; `scattered`: and not only the entries at the page's own
+ * place, where the kernel's linear mapping and real mode have it.
+ */
+export const pageInfoFlag = { writable: 0x10000, scattered: 0x20000 } as const;
 export const PAGE_INFO_INDEX_MASK = 0xffff;
 
 /**
