@@ -113,6 +113,29 @@ describe('code that changes', () => {
     await same({ code: { [MAIN]: rounds(40, WINDOW, other), [FIRST]: adder(1) } });
   });
 
+  it('after stores to the page when it was no code yet, by the same way', async () => {
+    for (const way of [FIRST, WINDOW]) {
+      const call = [...loadNumber(28, FIRST), 'mtspr 9,28', 'bcctrl 20,0,0'];
+      const lines = [
+        'addi 31,0,0',
+        ...loadNumber(4, way),
+        'lwz 5,0(4)',
+        'stw 5,0(4)',
+        ...call,
+        'xori 5,5,3',
+        'stw 5,0(4)',
+        ...call,
+        'sc 1',
+      ];
+      for (const engine of ['reference', 'tested'] as const) {
+        const { advance, result } = programSubject(engine, { code: { [MAIN]: lines, [FIRST]: adder(1) } });
+        expect(await advance(1000)).toBe(false);
+        // (0 + 1) ^ 1, then (0 + 2) ^ 1
+        expect(result()).toMatchObject({ sum: '3' });
+      }
+    }
+  });
+
   it('by data stores beside it that touch no instruction', async () => {
     const patch = [...loadNumber(4, FIRST + 0x800), 'std 30,0(4)', 'ld 5,0(4)', 'add 31,31,5'];
     await same({ code: { [MAIN]: rounds(40, FIRST, patch), [FIRST]: adder(1) } });
