@@ -51,6 +51,18 @@ export function doubleOfSingle(word: I32): I64 {
  */
 export function singleOfDouble(bits: I64): I32 {
   const { fn } = bits;
+  // What registers hold when this is asked nearly always is a single.
+  const x = bits.reinterpretF64();
+  const single = x.demote();
+  return fn.choose(
+    single.promote().eq(x),
+    () => single.reinterpretI32(),
+    () => cutOff(bits),
+    true,
+  );
+}
+function cutOff(bits: I64): I32 {
+  const { fn } = bits;
   const field = bits.shrU(52).wrap().and(0x7ff);
   const sign = bits
     .shrU(32)
