@@ -400,6 +400,8 @@ export class I64 extends Value {
     return this.fn.effect('i64.rem_u', 'i64', [this, this.fn.toI64(other)], undefined) as I64;
   }
   reinterpretF64(): F64 {
+    if (this.op === 'i64.reinterpret_f64') return this.args[0] as F64;
+    if (this.op === 'i64x2.extract_lane') return this.fn.pureF64('f64x2.extract_lane', this.args, this.imm);
     return this.fn.pureF64('f64.reinterpret_i64', [this]);
   }
   /** Rounds to nearest even. */
@@ -546,6 +548,7 @@ export class F64 extends Value {
     return this.cmp('ge', other);
   }
   reinterpretI64(): I64 {
+    if (this.op === 'f64.reinterpret_i64') return this.args[0] as I64;
     return this.fn.pure64('i64.reinterpret_f64', [this]);
   }
   demote(): F32 {

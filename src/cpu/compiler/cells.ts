@@ -26,12 +26,16 @@ for (const name of kept) {
 }
 
 /**
- * VSR 0 to 31 have two cells each, of which a region uses one (vector-registers.ts): FPR n, which is doubleword 0 while
- * the other doubleword stays in memory, or the whole register.
+ * VSR 0 to 31 are kept in one of two ways (vector-registers.ts): as FPR n, which is doubleword 0, and the other doubleword,
+ * or as the whole register.
  */
 const firstFpr = list.length;
 for (let n = 0; n < 32; n++) {
-  list.push({ id: list.length, type: 'i64', address: STATE_BASE + stateOffset('vsr', n) + 8 });
+  list.push({ id: list.length, type: 'f64', address: STATE_BASE + stateOffset('vsr', n) + 8 });
+}
+const firstLower = list.length;
+for (let n = 0; n < 32; n++) {
+  list.push({ id: list.length, type: 'i64', address: STATE_BASE + stateOffset('vsr', n) });
 }
 const firstVsr = list.length;
 for (let n = 0; n < 64; n++) {
@@ -42,6 +46,10 @@ export const cells: readonly Cell[] = list;
 
 export function fprCell(n: number): Cell {
   return cells[firstFpr + n];
+}
+/** Doubleword 1 of VSR n. */
+export function lowerCell(n: number): Cell {
+  return cells[firstLower + n];
 }
 /** VR n, which is VSR 32 + n. */
 export function vrCell(n: number): Cell {

@@ -9,6 +9,7 @@ import { contextFor, dataEntryOffset } from '../../mmu/tlb.ts';
 import { assert } from '../../util/errors.ts';
 import { fusesMultiplyAdd } from '../../wasm/fused.ts';
 import {
+  type F64,
   type FunctionBuilder,
   type FunctionRef,
   I32,
@@ -25,17 +26,11 @@ import { fieldValue } from '../isa/decode.ts';
 import type { Field, Instruction } from '../isa/table.ts';
 import type { Access, Emitter, StaticField } from '../semantics/emitter.ts';
 import { get32, get64, type RuntimeFunction, set32, set64 } from '../semantics/runtime.ts';
-import { type StateField, stateLayout, stateOffset } from '../state/layout.ts';
-import {
-  DATA_TLB_BASE,
-  DATA_TLB_BYTES,
-  dataTlbEntry,
-  decodedPageInfo,
-  STATE_BASE,
-  TLB_MODES,
-} from '../state/memory-map.ts';
+import { type StateField, stateLayout } from '../state/layout.ts';
+import { DATA_TLB_BASE, DATA_TLB_BYTES, dataTlbEntry, decodedPageInfo, TLB_MODES } from '../state/memory-map.ts';
 import { PROGRAM, VECTOR } from '../state/msr.ts';
-import { type Cell, CellSet, cellOf, fprCell, vrCell, vsrCell } from './cells.ts';
+import { type Cell, CellSet, cellOf, fprCell, lowerCell, vrCell, vsrCell } from './cells.ts';
+import { RegionStatus } from './status.ts';
 
 /** Thrown by an emitter method that the region compiler does without. */
 export class Declined extends Error {}
@@ -147,6 +142,7 @@ export class RegionEmitter implements Emitter {
   readonly outSlot: Variable<'i32'>;
   readonly vector: Variable<'i32'>;
   readonly cause: Variable<'i32'>;
+  readonly status: RegionStatus;
   readonly used = new CellSet();
   readonly everWritten = new CellSet();
   /** Set by the generator: what a jump of the current instruction does. */
@@ -199,6 +195,7 @@ export class RegionEmitter implements Emitter {
     this.page = page;
     this.pageEa = pageEa;
     this.start = fn.later();
+    this.status = new RegionStatus(fn, (f) => imports.runtime(f));
     this.budget = fn.variable('i32');
     this.wayOut = fn.variable('i32');
     this.outSlot = fn.variable('i32');
@@ -221,6 +218,7 @@ export class RegionEmitter implements Emitter {
     for (const name of ['contextKernel', 'contextRead', 'contextWrite'] as const) {
       (this.environmentVariables[name] as Variable<'i64'>).set(get64(fn, name));
     }
+    this.status.reload();
   }
 
   /** Starts a block; what is known about values ends unless only the place before leads here. */
@@ -277,7 +275,9 @@ export class RegionEmitter implements Emitter {
     this.behind = behind;
     this.mayBeStale = false;
     this.check();
+    this.status.touched = false;
     meaning(this);
+    if (this.status.touched) this.status.reload();
     if (this.mayBeStale) {
       const { stale } = this;
       assert(stale, 'made with the first use');
@@ -409,12 +409,9 @@ export class RegionEmitter implements Emitter {
     this.write(this.gprCell(this.at(index)), value);
   }
 
-  private lowHalf(n: number): number {
-    return STATE_BASE + stateOffset('vsr', n);
-  }
   private fprNumber(n: number): I64 {
     if (this.vectors.has(n)) return (this.read(vsrCell(n)) as V128).extract64(1);
-    return this.read(fprCell(n)) as I64;
+    return (this.read(fprCell(n)) as F64).reinterpretI64();
   }
   private setFprNumber(n: number, bits: I64): void {
     const { fn } = this;
@@ -422,8 +419,8 @@ export class RegionEmitter implements Emitter {
       this.write(vsrCell(n), fn.v128From64(bits, fn.i64(0)));
       return;
     }
-    this.write(fprCell(n), bits);
-    fn.store64(this.lowHalf(n), 0n);
+    this.write(fprCell(n), bits.reinterpretF64());
+    this.write(lowerCell(n), fn.i64(0));
   }
   private isWhole(n: number): boolean {
     return n >= 32 || this.vectors.has(n);
@@ -449,7 +446,7 @@ export class RegionEmitter implements Emitter {
   vsr(field: string): V128 {
     const n = this.number(field);
     if (this.isWhole(n)) return this.read(vsrCell(n)) as V128;
-    return this.fn.v128From64(this.read(fprCell(n)) as I64, this.fn.load64(this.lowHalf(n)));
+    return this.fn.v128From64(this.fprNumber(n), this.read(lowerCell(n)) as I64);
   }
   setVsr(field: string, value: V128): void {
     const n = this.number(field);
@@ -457,13 +454,18 @@ export class RegionEmitter implements Emitter {
       this.write(vsrCell(n), value);
       return;
     }
-    this.write(fprCell(n), value.extract64(1));
-    this.fn.store64(this.lowHalf(n), value.extract64(0));
+    this.write(fprCell(n), value.extractF64(1));
+    this.write(lowerCell(n), value.extract64(0));
+  }
+  setVsrScalar(field: string, bits: I64): void {
+    const n = this.number(field);
+    if (n < 32) this.setFprNumber(n, bits);
+    else this.write(vsrCell(n), this.fn.v128From64(bits, this.fn.i64(0)));
   }
   vsrDoubleword(field: string, index: 0 | 1): I64 {
     const n = this.number(field);
     if (this.isWhole(n)) return (this.read(vsrCell(n)) as V128).extract64(1 - index);
-    return index === 0 ? (this.read(fprCell(n)) as I64) : this.fn.load64(this.lowHalf(n));
+    return index === 0 ? this.fprNumber(n) : (this.read(lowerCell(n)) as I64);
   }
 
   private crCell(index: I32 | number): Cell {
@@ -507,6 +509,7 @@ export class RegionEmitter implements Emitter {
   state64(name: StateField, index = 0): I64 {
     assert(stateLayout[name].type === 'i64', `${name} is 64-bit`);
     const cell = cellOf(name, index);
+    if (name === 'fpscr') this.status.settle();
     return cell ? (this.read(cell) as I64) : get64(this.fn, name, index);
   }
   setState64(name: StateField, value: I64, index = 0): void {
@@ -514,6 +517,7 @@ export class RegionEmitter implements Emitter {
     const cell = cellOf(name, index);
     if (cell) this.write(cell, value);
     else set64(this.fn, name, value, index);
+    if (name === 'fpscr') this.status.reload();
   }
 
   cia(): I64 {
@@ -758,6 +762,9 @@ export class RegionEmitter implements Emitter {
     noteFacility(this.fn, facility);
     this.interrupt(VECTOR.facilityUnavailable);
   }
+  fpscrControls(): I64 {
+    return get64(this.fn, 'fpscr');
+  }
   takeFpEnabled(): void {
     this.fn.if(fpEnabledDue(this.fn), () => this.programInterrupt(PROGRAM.fpEnabled));
   }
@@ -768,6 +775,8 @@ export class RegionEmitter implements Emitter {
     return get64(this.fn, 'tbEnd').sub(this.exactBudget().extendS());
   }
   runtime(f: RuntimeFunction): FunctionRef {
+    if (f.fpscr === 'replaces') this.status.settle();
+    if (f.fpscr) this.status.touched = true;
     return this.imports.runtime(f);
   }
 

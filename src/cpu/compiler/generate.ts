@@ -157,6 +157,7 @@ class RegionGenerator {
       this.nodes(this.tree.root);
     });
     this.commonWayOut();
+    emitter.status.finish();
     this.settle();
     return { fn, declined: this.declined };
   }
@@ -203,6 +204,7 @@ class RegionGenerator {
   private commonWayOut(): void {
     const { fn, emitter } = this;
     emitter.writeBack(emitter.everWritten);
+    emitter.status.settle();
     this.leave();
     const ip = emitter.page.add(emitter.outSlot.get());
     const way = emitter.wayOut.get();
@@ -251,6 +253,7 @@ class RegionGenerator {
 
   private writeDirty(): void {
     this.pending.push({ kind: 'write', place: this.fn.later(), dirty: this.emitter.dirty() });
+    this.emitter.status.settle();
   }
 
   /** The ways on from a block's end. */

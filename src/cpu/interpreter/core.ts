@@ -7,7 +7,14 @@ import { assert, PowervisorError } from '../../util/errors.ts';
 import { instructions } from '../isa/table.ts';
 import type { SemanticsMap } from '../semantics/emitter.ts';
 import type { HostCallState } from '../semantics/hostcall.ts';
-import { type SharedField, type StateField, sharedLayout, stateBytes, stateOffset } from '../state/layout.ts';
+import {
+  type SharedField,
+  type StateField,
+  sharedLayout,
+  stateBytes,
+  stateLayout,
+  stateOffset,
+} from '../state/layout.ts';
 import {
   DECODED_BASE,
   DECODED_END,
@@ -317,10 +324,12 @@ export class Vcpu {
     this.set64('retiredEnd', retired);
     this.set32('mmioState', MMIO_IDLE);
   }
-  /** A copy of the whole block. */
+  /** A copy of the whole block, without what instructions put down while they are executed. */
   block(): Uint8Array {
     const base = this.core.blockOf(this.id);
-    return new Uint8Array(this.view.buffer, base, stateBytes).slice();
+    const copy = new Uint8Array(this.view.buffer, base, stateBytes).slice();
+    const { offset, count } = stateLayout.scratch;
+    return copy.fill(0, offset, offset + count * 16);
   }
 }
 

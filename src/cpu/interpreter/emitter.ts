@@ -157,6 +157,11 @@ export class InterpreterEmitter implements Emitter {
   setVsr(field: string, value: V128): void {
     this.fn.storeV128(this.scaled(field, 4), value, STATE_BASE + stateOffset('vsr'));
   }
+  setVsrScalar(field: string, bits: I64): void {
+    const at = this.scaled(field, 4);
+    this.fn.store64(at, bits, STATE_BASE + stateOffset('vsr') + 8);
+    this.fn.store64(at, 0n, STATE_BASE + stateOffset('vsr'));
+  }
   vsrDoubleword(field: string, index: 0 | 1): I64 {
     return this.fn.load64(this.scaled(field, 4), STATE_BASE + stateOffset('vsr') + (index === 0 ? 8 : 0));
   }
@@ -387,6 +392,9 @@ export class InterpreterEmitter implements Emitter {
   facilityUnavailable(facility: number): void {
     noteFacility(this.fn, facility);
     this.interrupt(VECTOR.facilityUnavailable);
+  }
+  fpscrControls(): I64 {
+    return get64(this.fn, 'fpscr');
   }
   takeFpEnabled(): void {
     this.fn.if(fpEnabledDue(this.fn), () => this.programInterrupt(PROGRAM.fpEnabled));

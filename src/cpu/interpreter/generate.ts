@@ -20,6 +20,7 @@ import { ModuleBuilder } from '../../wasm/module.ts';
 import { enterInterrupt, takePending } from '../control/interrupts.ts';
 import type { Instruction } from '../isa/table.ts';
 import type { Semantics, SemanticsMap } from '../semantics/emitter.ts';
+import { settleStatus } from '../semantics/fpu/scalar.ts';
 import type { HostCall } from '../semantics/hostcall.ts';
 import {
   byteSwap32,
@@ -126,6 +127,7 @@ export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpret
   module.exportGlobal('pageEa', pageEa);
   for (const name of ['goTo', 'callTo', 'arrive', 'leave', 'raise'] as const) module.exportFunction(name, parts[name]);
   module.exportFunction('dropRegions', runtime.ref(dropRegions));
+  runtime.ref(settleStatus);
   runtime.defineAll();
   for (const [name, ref] of runtime.all()) module.exportFunction(runtimeExport(name), ref);
 

@@ -10,6 +10,7 @@
 
 import type { FunctionBuilder, FunctionRef, I32, I64, V128 } from '../../wasm/ir.ts';
 import type { StateField } from '../state/layout.ts';
+import type { DeferredStatus } from './fpu/deferred.ts';
 import type { HostCall } from './hostcall.ts';
 import type { RuntimeFunction } from './runtime.ts';
 
@@ -56,6 +57,8 @@ export interface Emitter {
   /** VSX register by its 6-bit field. */
   vsr(field: string): V128;
   setVsr(field: string, value: V128): void;
+  /** Sets doubleword 0 of a VSX register and clears doubleword 1. */
+  setVsrScalar(field: string, bits: I64): void;
   /** Doubleword 0 or 1 of a VSX register. */
   vsrDoubleword(field: string, index: 0 | 1): I64;
 
@@ -123,6 +126,10 @@ export interface Emitter {
   invalidateRange(ea: I64, bytes: I64): void;
   /** The timebase as of this instruction. */
   timebase(): I64;
+  /** Absent where FPSCR follows each instruction at once. Present, `state64('fpscr')` settles what is owed. */
+  readonly status?: DeferredStatus;
+  /** FPSCR of which FPRF, FR and FI may not be up to date: for who looks at the rest only. */
+  fpscrControls(): I64;
   /** Last step of FP instructions: the FP enabled interrupt if FPSCR[FEX] and MSR[FE0|FE1]. */
   takeFpEnabled(): void;
   /** 1 if MSR[PR]. */

@@ -21,6 +21,7 @@ import {
   toFpr,
 } from './fpu/scalar.ts';
 import { statusInstructions } from './fpu/status-instructions.ts';
+import { runtimeFunction } from './runtime.ts';
 
 type Addressing = 'd' | 'ds' | 'x';
 
@@ -29,8 +30,35 @@ function displacement(s: Emitter, how: Addressing): I64 {
   return how === 'd' ? s.field64('d') : s.field64('ds').shl(2);
 }
 
-const fromSingle = (value: I64) => doubleOfSingle(value.wrap());
-const toSingleBits = (value: I64) => singleOfDouble(value).extendU();
+/** `DOUBLE(word)`: promoted, but for NaNs, of which WebAssembly does not say what becomes. */
+const fromSingle = (value: I64) => {
+  const { fn } = value;
+  const number = value.wrap().reinterpretF32();
+  return fn
+    .choose(
+      number.eq(number),
+      () => number.promote(),
+      () => doubleOfSingle(value.wrap()).reinterpretF64(),
+      true,
+    )
+    .reinterpretI64();
+};
+const singleBits = runtimeFunction('fpu.singleOfDouble', ['i64'], 'i32', (fn) => {
+  fn.return(singleOfDouble(fn.param64(0)));
+});
+/** `SINGLE(double)`: rounding does as well for what it does not change. */
+const toSingleBits = (value: I64, s: Emitter) => {
+  const { fn } = s;
+  const number = value.reinterpretF64();
+  const narrowed = number.demote();
+  const bits = fn.choose(
+    narrowed.promote().eq(number),
+    () => narrowed.reinterpretI32(),
+    () => fn.call('i32', s.runtime(singleBits), [value]),
+    true,
+  );
+  return bits.extendU();
+};
 const same = (value: I64) => value;
 
 function load(bytes: 4 | 8, how: Addressing, convert: (value: I64) => I64): Semantics {
@@ -44,13 +72,13 @@ function loadUpdate(bytes: 4 | 8, how: Addressing, convert: (value: I64) => I64)
     s.setFpr('frt', convert(value));
   };
 }
-function store(bytes: 4 | 8, how: Addressing, convert: (value: I64) => I64): Semantics {
-  return (s) => s.store(s.gprOr0('ra').add(displacement(s, how)), bytes, convert(s.fpr('frs')));
+function store(bytes: 4 | 8, how: Addressing, convert: (value: I64, s: Emitter) => I64): Semantics {
+  return (s) => s.store(s.gprOr0('ra').add(displacement(s, how)), bytes, convert(s.fpr('frs'), s));
 }
-function storeUpdate(bytes: 4 | 8, how: Addressing, convert: (value: I64) => I64): Semantics {
+function storeUpdate(bytes: 4 | 8, how: Addressing, convert: (value: I64, s: Emitter) => I64): Semantics {
   return (s) => {
     const ea = s.ea(s.gpr('ra').add(displacement(s, how)));
-    s.store(ea, bytes, convert(s.fpr('frs')));
+    s.store(ea, bytes, convert(s.fpr('frs'), s));
     s.setGpr('ra', ea);
   };
 }
@@ -115,13 +143,17 @@ export const floatingPoint = {
   stfdpx: storePair('x'),
 
   fmr: move([frb], toFpr, ([b]) => b),
-  fneg: move([frb], toFpr, ([b]) => b.xor(SIGN)),
-  fabs: move([frb], toFpr, ([b]) => b.and(MAGNITUDE)),
+  fneg: move([frb], toFpr, ([b]) => b.reinterpretF64().neg().reinterpretI64()),
+  fabs: move([frb], toFpr, ([b]) => b.reinterpretF64().abs().reinterpretI64()),
   fnabs: move([frb], toFpr, ([b]) => b.or(SIGN)),
   fcpsgn: move([fra, frb], toFpr, ([a, b]) => a.and(SIGN).or(b.and(MAGNITUDE))),
   fmrgew: move([fra, frb], toFpr, ([a, b]) => a.and(0xffff_ffff_0000_0000n).or(b.shrU(32))),
   fmrgow: move([fra, frb], toFpr, ([a, b]) => a.shl(32).or(b.low32())),
-  fsel: move([fra, frb, frc], toFpr, ([a, b, c]) => c.selectIf(a.reinterpretF64().ge(a.fn.f64(0)), b)),
+  fsel: move([fra, frb, frc], toFpr, ([a, b, c]) => {
+    const { fn } = a;
+    const chosen = fn.select(a.reinterpretF64().ge(fn.f64(0)), c.reinterpretF64(), b.reinterpretF64());
+    return chosen.reinterpretI64();
+  }),
 
   fadd: double(operations.add, fra, frb),
   fadds: single(operations.add, fra, frb),

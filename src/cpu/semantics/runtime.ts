@@ -13,6 +13,8 @@ export interface RuntimeFunction {
   readonly params: readonly ValueType[];
   readonly result: ValueType | undefined;
   readonly build: (fn: FunctionBuilder, runtime: Runtime) => void;
+  /** What it does to FPSCR in the register block: adds exceptions, or replaces FPRF, FR and FI besides. */
+  readonly fpscr?: 'adds' | 'replaces';
 }
 
 /** Defines a function; it enters a module when something there asks for it. */

@@ -5,7 +5,7 @@ import type { Emitter, Semantics, SemanticsMap } from './emitter.ts';
 
 /** XT := f(RA) in doubleword 0; doubleword 1, undefined in the ISA, is cleared. */
 function toDoubleword0(f: (value: I64) => I64): Semantics {
-  return (s) => s.setVsr('xt', s.fn.v128From64(f(s.gpr('ra')), s.fn.i64(0)));
+  return (s) => s.setVsrScalar('xt', f(s.gpr('ra')));
 }
 
 const VSCR_NJ = 0x1_0000;

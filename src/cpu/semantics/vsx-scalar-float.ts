@@ -145,9 +145,9 @@ function testClass(single: boolean): Semantics {
 }
 
 export const vsxScalarFloat = {
-  xsabsdp: move((b) => b.and(MAGNITUDE)),
+  xsabsdp: move((b) => b.reinterpretF64().abs().reinterpretI64()),
   xsnabsdp: move((b) => b.or(SIGN)),
-  xsnegdp: move((b) => b.xor(SIGN)),
+  xsnegdp: move((b) => b.reinterpretF64().neg().reinterpretI64()),
   xscpsgndp: move((b, a) => a.and(SIGN).or(b.and(MAGNITUDE)), xa),
 
   xsadddp: dp(operations.add, xa, xb),

@@ -14,7 +14,7 @@ import { multiplySignificands, productHigh } from './product.ts';
  * FPSCR bits that must be 0 for the short way. Its results are finite and no NaNs, so that the other enables do not
  * matter: what they are about does not happen on it.
  */
-const CAREFUL = BigInt(FPSCR.FEX | FPSCR.UE | FPSCR.XE | FPSCR.RN);
+export const CAREFUL = BigInt(FPSCR.FEX | FPSCR.UE | FPSCR.XE | FPSCR.RN);
 
 /** 1 if FPSCR asks for nothing unusual. */
 export function isPlain(fpscr: I64): I32 {

@@ -10,7 +10,7 @@
 import type { FunctionBuilder, I32, I64 } from '../../../wasm/ir.ts';
 import { stateOffset } from '../../state/layout.ts';
 import { STATE_BASE } from '../../state/memory-map.ts';
-import { get64, runtimeFunction, set64 } from '../runtime.ts';
+import { get64, type RuntimeFunction, runtimeFunction, set64 } from '../runtime.ts';
 import { INFINITY, isSignalling64, MAGNITUDE } from './format.ts';
 
 /** Bits of the low word as masks; FPSCR bit n of the book is `1 << (63 - n)`. */
@@ -67,6 +67,10 @@ export const FPRF = {
   positiveInfinity: 0x5000,
 } as const;
 
+function touching(fpscr: 'adds' | 'replaces', f: RuntimeFunction): RuntimeFunction {
+  return { ...f, fpscr };
+}
+
 const RAISED_OFFSET = stateOffset('scratch', 7);
 
 /** Starts noting exceptions. */
@@ -118,38 +122,47 @@ export const KEEP_FPRF = -1;
  * Ends a scalar operation: FPSCR takes what was raised, FR, FI and `fprf` (a code in its place, or `KEEP_FPRF`). Returns
  * whether the target is written: not on an enabled invalid operation or zero divide, which leave FPRF alone too.
  */
-export const commitScalar = runtimeFunction('fpu.commitScalar', ['i32'], 'i32', (fn) => {
-  const fprf = fn.param32(0);
-  const raised = getRaised(fn);
-  const fpscr = get64(fn, 'fpscr');
-  const low = fpscr.wrap();
-  const suppressed = fn
-    .select(raised.and(VX_ALL), low.and(FPSCR.VE), fn.i32(0))
-    .or(fn.select(raised.and(FPSCR.ZX), low.and(FPSCR.ZE), fn.i32(0)));
-  const keeps = suppressed.or(fprf.ltS(0));
-  const kept = low.and(fn.select(keeps, fn.i32(~(FPSCR.FR | FPSCR.FI)), fn.i32(~(FPSCR.FR | FPSCR.FI | FPSCR.FPRF))));
-  setLow(fn, fpscr, withRaised(kept.or(fn.select(keeps, fn.i32(0), fprf)), raised));
-  fn.return(suppressed.eqz());
-});
+export const commitScalar = touching(
+  'replaces',
+  runtimeFunction('fpu.commitScalar', ['i32'], 'i32', (fn) => {
+    const fprf = fn.param32(0);
+    const raised = getRaised(fn);
+    const fpscr = get64(fn, 'fpscr');
+    const low = fpscr.wrap();
+    const suppressed = fn
+      .select(raised.and(VX_ALL), low.and(FPSCR.VE), fn.i32(0))
+      .or(fn.select(raised.and(FPSCR.ZX), low.and(FPSCR.ZE), fn.i32(0)));
+    const keeps = suppressed.or(fprf.ltS(0));
+    const kept = low.and(fn.select(keeps, fn.i32(~(FPSCR.FR | FPSCR.FI)), fn.i32(~(FPSCR.FR | FPSCR.FI | FPSCR.FPRF))));
+    setLow(fn, fpscr, withRaised(kept.or(fn.select(keeps, fn.i32(0), fprf)), raised));
+    fn.return(suppressed.eqz());
+  }),
+);
 
 /**
  * Ends a vector operation, which leaves FR, FI and FPRF alone. Returns whether the target is written: no element is when
  * any of them met an enabled exception.
  */
-export const commitVector = runtimeFunction('fpu.commitVector', [], 'i32', (fn) => {
-  const raised = getRaised(fn).and(EXCEPTIONS);
-  const fpscr = get64(fn, 'fpscr');
-  const low = fpscr.wrap();
-  setLow(fn, fpscr, withRaised(low, raised));
-  const kinds = raised.or(raised.and(VX_ALL).ne(0).shl(29));
-  fn.return(kinds.shrU(22).and(low).and(ENABLES).eqz());
-});
+export const commitVector = touching(
+  'adds',
+  runtimeFunction('fpu.commitVector', [], 'i32', (fn) => {
+    const raised = getRaised(fn).and(EXCEPTIONS);
+    const fpscr = get64(fn, 'fpscr');
+    const low = fpscr.wrap();
+    setLow(fn, fpscr, withRaised(low, raised));
+    const kinds = raised.or(raised.and(VX_ALL).ne(0).shl(29));
+    fn.return(kinds.shrU(22).and(low).and(ENABLES).eqz());
+  }),
+);
 
 /** Adds what was raised to FPSCR; FR, FI and FPRF stay. For compares and the like, whose target is always written. */
-export const commitSticky = runtimeFunction('fpu.commitSticky', [], undefined, (fn) => {
-  const fpscr = get64(fn, 'fpscr');
-  setLow(fn, fpscr, withRaised(fpscr.wrap(), getRaised(fn).and(EXCEPTIONS)));
-});
+export const commitSticky = touching(
+  'adds',
+  runtimeFunction('fpu.commitSticky', [], undefined, (fn) => {
+    const fpscr = get64(fn, 'fpscr');
+    setLow(fn, fpscr, withRaised(fpscr.wrap(), getRaised(fn).and(EXCEPTIONS)));
+  }),
+);
 
 /**
  * (a, b, ordered): raises what a compare raises for operands of which one at least is a NaN. An ordered compare objects
