@@ -18,6 +18,8 @@ export class RegionStatus implements DeferredStatus {
   /** 0 if nothing is owed. */
   private readonly owed: Variable<'i32'>;
   private readonly operands: readonly Variable<'f64'>[];
+  /** Where variables get their first value. */
+  private readonly start: Statement[];
   private readonly settling: Statement[][] = [];
   private readonly loading: Statement[][] = [];
   private guarded = false;
@@ -29,6 +31,7 @@ export class RegionStatus implements DeferredStatus {
     this.guardVariable = fn.variable('i32');
     this.owed = fn.variable('i32');
     this.operands = [0, 1, 2].map(() => fn.variable('f64'));
+    this.start = fn.later();
   }
 
   guard(): I32 {
@@ -63,6 +66,7 @@ export class RegionStatus implements DeferredStatus {
   finish(): void {
     const { fn, owed } = this;
     if (this.owes) {
+      fn.fillPlace(this.start, () => owed.set(fn.i32(0)));
       for (const place of this.settling) {
         fn.fillPlace(place, () => {
           fn.if(owed.get(), () => {
