@@ -66,7 +66,11 @@ export class RegionStatus implements DeferredStatus {
   finish(): void {
     const { fn, owed } = this;
     if (this.owes) {
-      fn.fillPlace(this.start, () => owed.set(fn.i32(0)));
+      // All of them: a variable that first occurs in a loop may share its local with what comes before it there.
+      fn.fillPlace(this.start, () => {
+        owed.set(fn.i32(0));
+        for (const operand of this.operands) operand.set(fn.f64(0));
+      });
       for (const place of this.settling) {
         fn.fillPlace(place, () => {
           fn.if(owed.get(), () => {
