@@ -82,7 +82,7 @@ function extreme(f: RuntimeFunction, op: 'max' | 'min', precision: Precision): S
     const numbers = a.bin(`${shape}.eq`, a).and(b.bin(`${shape}.eq`, b));
     const write = (value: V128) => s.setVsr('xt', value);
     fn.if(
-      isQuiet(s.state64('fpscr')).and(allTrue(numbers, precision)),
+      isQuiet(s.fpscrControls()).and(allTrue(numbers, precision)),
       // Of zeros the positive is the larger in both books.
       () => write(a.bin(`${shape}.${op}`, b)),
       () => carefullyVector(s, () => fn.call('v128', s.runtime(all), [a, b, fn.i32(0)]), write),
@@ -163,7 +163,7 @@ function conversion(f: RuntimeFunction, control: Control, quick?: QuickConversio
   return (s) => {
     const { fn } = s;
     const b = s.vsr('xb');
-    const fpscr = s.state64('fpscr');
+    const fpscr = s.fpscrControls();
     const write = (value: V128) => s.setVsr('xt', value);
     const long = () => carefullyVector(s, () => fn.call('v128', s.runtime(f), [b, control(s, fpscr)]), write);
     if (!quick) return long();

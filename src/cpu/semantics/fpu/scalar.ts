@@ -142,7 +142,7 @@ export const operations = {
 
 /** CR1 := FPSCR[FX FEX VX OX] in record forms. */
 export function recordStatus(s: Emitter): void {
-  if (s.flag('rc')) s.setCrField(1, s.state64('fpscr').shrU(28).wrap().and(15));
+  if (s.flag('rc')) s.setCrField(1, s.fpscrControls().shrU(28).wrap().and(15));
 }
 
 /** The bits of FPSCR that rounding depends on, with flags for the operation. */

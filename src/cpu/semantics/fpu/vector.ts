@@ -353,7 +353,7 @@ export function vectorArithmetic(
   return (s) => {
     const { fn } = s;
     const operands = fields.map((field) => s.vsr(field));
-    const fpscr = s.state64('fpscr');
+    const fpscr = s.fpscrControls();
     const write = (value: V128) => s.setVsr('xt', value);
     const careful = () =>
       carefullyVector(s, () => fn.call('v128', s.runtime(long), [...operands, controlWord(s, fpscr, flags)]), write);
@@ -457,7 +457,7 @@ export function vectorIntegral(mode: IntegralMode, precision: Precision, long: R
   return (s) => {
     const { fn } = s;
     const b = s.vsr('xb');
-    const fpscr = s.state64('fpscr');
+    const fpscr = s.fpscrControls();
     const write = (value: V128) => s.setVsr('xt', value);
     const value = simdIntegral(b, mode, precision);
     const quick: Quick = {
@@ -486,7 +486,7 @@ export function vectorCompare(op: 'eq' | 'ge' | 'gt', precision: Precision, long
       if (s.flag('rc')) recordCompare(s, value);
     };
     fn.if(
-      allTrue(numbers, precision).and(isQuiet(s.state64('fpscr'))),
+      allTrue(numbers, precision).and(isQuiet(s.fpscrControls())),
       () => {
         s.setVsr('xt', value);
         record();
