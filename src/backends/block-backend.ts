@@ -23,6 +23,12 @@ export interface BlockBackend {
   read(offset: number, target: Uint8Array): Promise<BlockOutcome>;
   /** The source belongs to the backend until the promise resolves. */
   write(offset: number, source: Uint8Array): Promise<BlockOutcome>;
+  /**
+   * As `read` and `write`, and over on return: for what takes the host hardly longer than a copy of the bytes. `later`:
+   * nothing has happened, ask for a promise. A backend may say that as it likes, or be without these.
+   */
+  readNow?(offset: number, target: Uint8Array): BlockOutcome | 'later';
+  writeNow?(offset: number, source: Uint8Array): BlockOutcome | 'later';
   /** Resolves once everything whose `write` has resolved before survives a crash of this machine. */
   flush(): Promise<BlockOutcome>;
   /** The bytes are no longer wanted; what they read as is up to the backend. */

@@ -9,6 +9,15 @@ export interface DeviceClock {
   at(deadlineNs: number, action: () => void): () => void;
 }
 
+/** What the host has done already: for `HostEvents.finish`, in place of a promise, where going away and coming back would take longer than the work. */
+export class Done<Result> {
+  readonly result: Result;
+
+  constructor(result: Result) {
+    this.result = result;
+  }
+}
+
 /**
  * Where what happens on the host enters the machine. Actions that are under way when the machine is reset still run: a
  * device tells by a count of its own that they belong to an earlier life.
@@ -22,9 +31,10 @@ export interface HostEvents {
   /**
    * Runs `action` with the result of `work` at a turn boundary once it is there. With the virtual clock the guest stands
    * still until then and actions run in the order of the calls, so that every run sees the same; with the host's clock
-   * the guest goes on. `work` turns its failures into results: a rejection is a bug and ends the run.
+   * the guest goes on. `work` turns its failures into results: a rejection is a bug and ends the run. Whether work is a
+   * promise or done makes no difference to a guest with the virtual clock.
    */
-  finish<Result>(work: Promise<Result>, action: (result: Result) => void): void;
+  finish<Result>(work: Promise<Result> | Done<Result>, action: (result: Result) => void): void;
 }
 
 export interface DeviceLog {

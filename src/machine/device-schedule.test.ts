@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { MachineHost } from '../backends/machine-host.ts';
+import { Done } from '../device/ports.ts';
 import { DeviceSchedule } from './device-schedule.ts';
 import { type ClockMode, MachineTime } from './time.ts';
 
@@ -80,6 +81,31 @@ test('with the virtual clock results enter in the order of the requests, whichev
   await settled;
   expect(seen).toEqual(['slow', 'fast']);
   expect(schedule.pressing).toBe(false);
+});
+
+test.each(['virtual', 'host'] as const)('what is done already enters at the next boundary (%s clock)', async (mode) => {
+  const { schedule, seen, calls } = bench(mode);
+  schedule.finish(new Done('first'), (value) => seen.push(value));
+  expect(calls()).toBe(1);
+  expect(seen).toEqual([]);
+  expect(schedule.pressing).toBe(true);
+  if (schedule.mustSettle) await schedule.settle();
+  schedule.runPosted();
+  expect(seen).toEqual(['first']);
+  expect(schedule.pressing).toBe(false);
+});
+
+test('with the virtual clock what is done already waits for earlier work', async () => {
+  const { schedule, seen } = bench();
+  let finishSlow = (_value: string) => {};
+  schedule.finish(new Promise<string>((resolve) => (finishSlow = resolve)), (value) => seen.push(value));
+  schedule.finish(new Done('done'), (value) => seen.push(value));
+  const settled = schedule.settle();
+  await Promise.resolve();
+  expect(seen).toEqual([]);
+  finishSlow('slow');
+  await settled;
+  expect(seen).toEqual(['slow', 'done']);
 });
 
 test('with the host clock results enter when they are there', async () => {

@@ -1,7 +1,7 @@
 // Time and host events for devices: their timers fire, and what finished on the host enters, at turn boundaries only, so
 // that a vCPU never sees a device change under its hands.
 
-import type { DeviceClock, HostEvents } from '../device/ports.ts';
+import { type DeviceClock, Done, type HostEvents } from '../device/ports.ts';
 import { type MachineTime, TIMEBASE_HZ } from './time.ts';
 
 interface Timer {
@@ -11,8 +11,8 @@ interface Timer {
 
 /** Work of the host that has not been told of yet. */
 interface Work {
-  /** Resolves to what is to be done about it. */
-  readonly done: Promise<() => void>;
+  /** What is to be done about it, or a promise of that. */
+  readonly done: Promise<() => void> | (() => void);
 }
 
 export class DeviceSchedule implements DeviceClock, HostEvents {
@@ -49,7 +49,14 @@ export class DeviceSchedule implements DeviceClock, HostEvents {
     this.attention();
   }
 
-  finish<Result>(work: Promise<Result>, action: (result: Result) => void): void {
+  finish<Result>(work: Promise<Result> | Done<Result>, action: (result: Result) => void): void {
+    if (work instanceof Done) {
+      const last = () => action(work.result);
+      if (this.time.mode === 'host') this.posted.push(last);
+      else this.works.push({ done: last });
+      this.attention();
+      return;
+    }
     const done = work.then((result) => () => action(result));
     const entry = { done };
     this.works.push(entry);
@@ -84,7 +91,7 @@ export class DeviceSchedule implements DeviceClock, HostEvents {
   async settle(): Promise<void> {
     const { works } = this;
     this.works = [];
-    for (const { done } of works) (await done)();
+    for (const { done } of works) (typeof done === 'function' ? done : await done)();
   }
 
   /** Turn boundary: what was posted, in order. What that posts waits for the next one. */

@@ -24,7 +24,7 @@ import {
   u16,
   u32,
 } from '../../src/backends/net/packet.ts';
-import type { DeviceClock, HostEvents } from '../../src/device/ports.ts';
+import { type DeviceClock, Done, type HostEvents } from '../../src/device/ports.ts';
 
 export class FakeClock implements DeviceClock, HostEvents {
   now = 0;
@@ -47,8 +47,9 @@ export class FakeClock implements DeviceClock, HostEvents {
     this.posted.push(action);
   }
 
-  finish<Result>(work: Promise<Result>, action: (result: Result) => void): void {
-    void work.then((result) => this.post(() => action(result)));
+  finish<Result>(work: Promise<Result> | Done<Result>, action: (result: Result) => void): void {
+    const done = work instanceof Done ? Promise.resolve(work.result) : work;
+    void done.then((result) => this.post(() => action(result)));
   }
 
   get timerCount(): number {

@@ -2,7 +2,7 @@
 // without a transport, for throwing rubbish at it.
 
 import { AddressMap } from '../../src/device/address-map.ts';
-import type { HostEvents } from '../../src/device/ports.ts';
+import { Done, type HostEvents } from '../../src/device/ports.ts';
 import { HostBridge } from '../../src/pci/host-bridge.ts';
 import { type DeviceKind, STATUS, VirtioDevice } from '../../src/virtio/core/device.ts';
 import { featureSet, hasFeature, VIRTIO_F_EVENT_IDX, VIRTIO_F_RING_PACKED } from '../../src/virtio/core/features.ts';
@@ -19,8 +19,9 @@ export class ManualEvents implements HostEvents {
   post(action: () => void): void {
     this.queue.push(Promise.resolve(action));
   }
-  finish<Result>(work: Promise<Result>, action: (result: Result) => void): void {
-    this.queue.push(work.then((result) => () => action(result)));
+  finish<Result>(work: Promise<Result> | Done<Result>, action: (result: Result) => void): void {
+    const done = work instanceof Done ? Promise.resolve(work.result) : work;
+    this.queue.push(done.then((result) => () => action(result)));
   }
   get pending(): number {
     return this.queue.length;

@@ -39,6 +39,49 @@ describe('a raw disk', () => {
     expect(file[2048 + 2 ** 20 + 512]).toBe(((2048 + 2 ** 20 + 512) >> 8) & 0xff);
   });
 
+  it('does at once what the host can', async () => {
+    const disk = await RawDisk.open(path, false);
+    expect(disk.writeNow(1024, new Uint8Array(512).fill(0xaa))).toBeUndefined();
+    const target = new Uint8Array(1024);
+    expect(disk.readNow(768, target)).toBeUndefined();
+    expect([...target.subarray(0, 256)]).toEqual(new Array(256).fill(3));
+    expect([...target.subarray(256, 768)]).toEqual(new Array(512).fill(0xaa));
+    expect((await readFile(path))[1024]).toBe(0xaa);
+    // Too much to stand still for.
+    expect(disk.writeNow(0, new Uint8Array(2 ** 21 + 512).fill(0xbb))).toBe('later');
+    expect((await readFile(path))[0]).toBe(0);
+    await truncate(path, 512);
+    expect(disk.readNow(1024, target)).toMatchObject({ kind: 'io-error' });
+    await disk.close();
+    const readOnly = await RawDisk.open(path, true);
+    expect(readOnly.writeNow(0, new Uint8Array(512))).toMatchObject({ kind: 'io-error' });
+    await readOnly.close();
+  });
+
+  it('does nothing at once for a while where the medium is slow, and not because of one hitch', async () => {
+    let ms = 0;
+    let requestMs = 0;
+    // Looked at before and after each request.
+    const disk = await RawDisk.open(path, false, () => {
+      ms += requestMs / 2;
+      return ms;
+    });
+    const target = new Uint8Array(512);
+    const attempts = (count: number) => Array.from({ length: count }, () => disk.readNow(0, target));
+    requestMs = 40;
+    expect(attempts(1)).toEqual([undefined]);
+    requestMs = 0;
+    expect(attempts(20)).not.toContain('later');
+    requestMs = 40;
+    expect(attempts(4).slice(0, 3)).toEqual([undefined, undefined, undefined]);
+    expect(disk.readNow(0, target)).toBe('later');
+    requestMs = 0;
+    expect(disk.readNow(0, target)).toBe('later');
+    ms += 1000;
+    expect(attempts(20)).not.toContain('later');
+    await disk.close();
+  });
+
   it('turns failures of the host into results', async () => {
     const disk = await RawDisk.open(path, false);
     await truncate(path, 512);

@@ -40,6 +40,24 @@ class TestDisk extends MemoryBlock {
   }
 }
 
+/** One that does what it can at once; `later` while it is told to rest. */
+class PromptDisk extends TestDisk {
+  rest = false;
+  private readonly content = new Uint8Array(DISK_BYTES);
+  readNow(offset: number, target: Uint8Array): BlockOutcome | 'later' {
+    if (this.rest) return 'later';
+    this.log.push(`read ${offset}+${target.length} at once`);
+    target.set(this.content.subarray(offset, offset + target.length));
+    return this.broken;
+  }
+  writeNow(offset: number, source: Uint8Array): BlockOutcome | 'later' {
+    if (this.rest) return 'later';
+    this.log.push(`write ${offset}+${source.length} at once`);
+    this.content.set(source, offset);
+    return this.broken;
+  }
+}
+
 function set(options: Partial<VirtioBlockOptions> = {}, transport: Omit<VirtioPciOptions, 'warn'> = {}) {
   const disk = (options.backend as TestDisk | undefined) ?? new TestDisk();
   const events = new ManualEvents();
@@ -105,6 +123,52 @@ describe.each(['split', 'packed'] as const)('virtio-blk over %s rings', (format)
       const { data } = await ask(all, [header(0, 100 * queue + 2), 512, 1], 2 - queue);
       expect([...data]).toEqual([...pattern(512, 10 * queue + 2)]);
     }
+  });
+
+  it('has done at once what the host can, and says so at the next turn boundary', async () => {
+    const disk = new PromptDisk();
+    const all = set({ backend: disk });
+    const { bench, events } = all;
+    bench.start({ format });
+    const data = pattern(1024);
+    bench.drivers[0].add([header(1, 4), data, 1], true);
+    bench.notify(0);
+    expect(disk.log).toEqual(['write 2048+1024 at once']);
+    expect(bench.drivers[0].takeUsed()).toEqual([]);
+    await events.settle();
+    expect(bench.drivers[0].takeUsed().map(({ bytes }) => bytes[0])).toEqual([0]);
+    const read = await ask(all, [header(0, 5), 512, 1]);
+    expect([...read.data]).toEqual([...data.subarray(512)]);
+    // A buffer that is used again shows nothing of what it held.
+    disk.broken = { kind: 'io-error', message: 'broken' };
+    const failed = await ask(all, [header(0, 5), 512, 1]);
+    expect(failed.status).toBe(1);
+    expect(failed.data.every((byte) => byte === 0)).toBe(true);
+    disk.broken = undefined;
+    disk.rest = true;
+    await ask(all, [header(0, 5), 512, 1]);
+    expect(disk.log.at(-1)).toBe('read 2560+512');
+  });
+
+  it('does not answer after a reset what was done at once before it', async () => {
+    const disk = new PromptDisk();
+    const all = set({ backend: disk });
+    const { bench, events } = all;
+    bench.start({ format });
+    bench.drivers[0].add([header(0, 0), 512, 1], true);
+    bench.notify(0);
+    bench.start({ format });
+    await events.settle();
+    expect(bench.drivers[0].takeUsed()).toEqual([]);
+    expect((await ask(all, [header(0, 0), 512, 1])).status).toBe(0);
+  });
+
+  it('flushes before it answers a write without a cache, also where writes are done at once', async () => {
+    const all = set({ backend: new PromptDisk() });
+    const features = all.bench.offered() & ~featureSet(VIRTIO_BLK_F_FLUSH, VIRTIO_BLK_F_CONFIG_WCE);
+    all.bench.start({ format, features });
+    await ask(all, [header(1, 0), pattern(512), 1]);
+    expect(all.disk.log).toEqual(['write 0+512', 'flush']);
   });
 
   it('returns requests in order if that was negotiated', async () => {
