@@ -32,7 +32,7 @@ async function plug(drives: string[], devices: string[], bridges = 1) {
     bridges,
     interrupts: () => silent,
     ports: {
-      clock: { nowNs: () => 0, at: () => () => {} },
+      clock: { nowNs: () => 0, at: () => () => {}, atOrIdle: () => () => {} },
       events: { post() {}, finish() {} },
       log: { warn() {} },
     },

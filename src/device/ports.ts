@@ -7,6 +7,8 @@ export interface DeviceClock {
   nowNs(): number;
   /** Calls `action` at the first turn boundary at or after `deadlineNs`. Returns what cancels that. */
   at(deadlineNs: number, action: () => void): () => void;
+  /** As `at`, but already when no vCPU has anything to execute: for what is put off only so that more may join it. */
+  atOrIdle(deadlineNs: number, action: () => void): () => void;
 }
 
 /** What the host has done already: for `HostEvents.finish`, in place of a promise, where going away and coming back would take longer than the work. */

@@ -40,6 +40,22 @@ test('timers fire in order of their deadlines, never early, and not when cancell
   expect(schedule.nextTimer()).toBeUndefined();
 });
 
+test('what need not wait for its time happens when nobody executes', () => {
+  const { time, schedule, seen, note } = bench();
+  schedule.at(1000, note('timer'));
+  schedule.atOrIdle(2000, note('eager'));
+  const cancel = schedule.atOrIdle(2000, note('cancelled'));
+  cancel();
+  expect(schedule.fireEager()).toBe(true);
+  expect(seen).toEqual(['eager']);
+  expect(schedule.fireEager()).toBe(false);
+  schedule.atOrIdle(3000, note('in time'));
+  time.advance(3 * 512);
+  schedule.fireTimers();
+  expect(seen).toEqual(['eager', 'timer', 'in time']);
+  expect(schedule.fireEager()).toBe(false);
+});
+
 test('a timer that sets itself again for the past does not keep the machine from going on', () => {
   const { schedule, time } = bench();
   let fired = 0;

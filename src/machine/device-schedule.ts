@@ -7,6 +7,8 @@ import { type MachineTime, TIMEBASE_HZ } from './time.ts';
 interface Timer {
   readonly deadline: bigint;
   readonly action: () => void;
+  /** Need not wait for the deadline when nobody executes. */
+  readonly eager: boolean;
 }
 
 /** Work of the host that has not been told of yet. */
@@ -34,8 +36,16 @@ export class DeviceSchedule implements DeviceClock, HostEvents {
   }
 
   at(deadlineNs: number, action: () => void): () => void {
+    return this.add(deadlineNs, action, false);
+  }
+
+  atOrIdle(deadlineNs: number, action: () => void): () => void {
+    return this.add(deadlineNs, action, true);
+  }
+
+  private add(deadlineNs: number, action: () => void, eager: boolean): () => void {
     const deadline = BigInt(Math.ceil((Math.max(0, deadlineNs) * TIMEBASE_HZ) / 1e9));
-    const timer = { deadline, action };
+    const timer = { deadline, action, eager };
     const place = this.timers.findIndex((other) => other.deadline > deadline);
     this.timers.splice(place < 0 ? this.timers.length : place, 0, timer);
     this.attention();
@@ -105,6 +115,15 @@ export class DeviceSchedule implements DeviceClock, HostEvents {
   /** Timebase value of the next timer. */
   nextTimer(): bigint | undefined {
     return this.timers[0]?.deadline;
+  }
+
+  /** No vCPU has anything to execute: does what need not wait then. True if there was something. */
+  fireEager(): boolean {
+    const eager = this.timers.filter((timer) => timer.eager);
+    if (eager.length === 0) return false;
+    this.timers = this.timers.filter((timer) => !timer.eager);
+    for (const { action } of eager) action();
+    return true;
   }
 
   /** Turn boundary: timers whose time has come. */

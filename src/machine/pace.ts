@@ -77,7 +77,7 @@ export class Pace {
   /** Nothing to execute before `until`. True if the host has had time for its other work. */
   private async idle(until: bigint | undefined): Promise<boolean> {
     const { time, schedule } = this.ports;
-    if (schedule.pressing) return false;
+    if (schedule.pressing || schedule.fireEager()) return false;
     if (time.mode === 'host') {
       const ms = until === undefined ? LONGEST_SLEEP_MS : Math.min(LONGEST_SLEEP_MS, time.hostMsUntil(until));
       await this.sleep(ms);

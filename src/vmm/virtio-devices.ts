@@ -68,7 +68,7 @@ export function virtioNet(
   options: Omit<VirtioNetOptions, 'backend'>,
   transport: TransportOptions = {},
 ): DeviceMaker {
-  return onPci((ports) => new VirtioNet({ ...options, backend: makeBackend(ports) }), transport);
+  return onPci((ports) => new VirtioNet({ clock: ports.clock, ...options, backend: makeBackend(ports) }), transport);
 }
 
 /** `made` is handed the device, through which the balloon is set and read. */

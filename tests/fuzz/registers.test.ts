@@ -84,7 +84,7 @@ describe.each(kinds)('$kind, $flavour', ({ kind, transport }) => {
       interrupts: { pulse() {}, setLevel() {}, pinIrqFirst: 0x1200, messageIrqFirst: 0x1300, messageIrqCount: 0x100 },
       warn: (message) => warnings.push(message),
     });
-    const clock = { nowNs: () => 0, at: () => () => {} };
+    const clock = { nowNs: () => 0, at: () => () => {}, atOrIdle: () => () => {} };
     const log = { warn: (message: string) => warnings.push(message) };
     const pci = makers[kind](transport as TransportOptions)(bridge, { clock, events, log }) as VirtioPci;
     bridge.plug(0, pci.functions);

@@ -43,6 +43,10 @@ export class FakeClock implements DeviceClock, HostEvents {
     };
   }
 
+  atOrIdle(deadline: number, action: () => void): () => void {
+    return this.at(deadline, action);
+  }
+
   post(action: () => void): void {
     this.posted.push(action);
   }

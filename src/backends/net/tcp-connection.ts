@@ -18,6 +18,8 @@ const RECEIVE_SCALE = 4;
 const SEND_BYTES = 512 * 1024;
 /** Segments of the guest kept while an earlier one is missing. */
 const MAX_EARLY_SEGMENTS = 64;
+/** Pieces of this size for the host are not worth a copy. */
+const LARGE_PIECE_BYTES = 16 * 1024;
 const DEFAULT_MSS = 536;
 const SECOND_NS = 1e9;
 const INITIAL_RTO_NS = SECOND_NS;
@@ -112,6 +114,8 @@ export class TcpConnection {
   private guestEnded = false;
   private hostQueued = 0;
   private mustAck = false;
+  /** Data for the host that `flush` hands over. */
+  private gathered: Bytes[] = [];
   // Timer: retransmission, window probe, time wait or lingering.
   private cancelTimer: (() => void) | undefined;
   private lingering = false;
@@ -405,7 +409,27 @@ export class TcpConnection {
     if (this.guestEnded) return;
     if (this.hostQueued === 0) this.lastProgressNs = this.host.nowNs();
     this.hostQueued += payload.length;
-    this.stream?.write(payload);
+    this.gathered.push(payload);
+    this.host.wantFlush(this);
+  }
+
+  /** Small pieces go to the host together: each write of a socket costs as much as many kilobytes. */
+  private writeGathered(): void {
+    const { gathered, stream } = this;
+    if (gathered.length === 0) return;
+    this.gathered = [];
+    const total = gathered.reduce((sum, { length }) => sum + length, 0);
+    if (gathered.length === 1 || total >= gathered.length * LARGE_PIECE_BYTES) {
+      for (const piece of gathered) stream?.write(piece);
+      return;
+    }
+    const whole = new Uint8Array(total);
+    let at = 0;
+    for (const piece of gathered) {
+      whole.set(piece, at);
+      at += piece.length;
+    }
+    stream?.write(whole);
   }
 
   private takeFin(): void {
@@ -413,6 +437,7 @@ export class TcpConnection {
     this.guestEnded = true;
     this.early = [];
     this.lastProgressNs = this.host.nowNs();
+    this.writeGathered();
     this.stream?.end();
     this.sendAck();
     if (this.finAcked) this.finished();
@@ -433,9 +458,11 @@ export class TcpConnection {
     if (this.state === 'open') this.output();
   }
 
-  /** Sends the ACK that was put off. */
+  /** Hands the host what was gathered for it, and sends the ACK that was put off. */
   flush(): void {
-    if (this.mustAck && this.state !== 'closed') this.sendAck();
+    if (this.state === 'closed') return;
+    this.writeGathered();
+    if (this.mustAck) this.sendAck();
   }
 
   private sendSyn(): void {
@@ -647,6 +674,7 @@ export class TcpConnection {
     this.stopTimer();
     this.buffer.clear();
     this.early = [];
+    this.gathered = [];
     // An orderly end: both directions are through, and the host closes by itself.
     if (destroy) this.stream?.destroy();
     this.stream = undefined;

@@ -2,7 +2,7 @@
 // forwarded ports of the host.
 
 import type { DeviceClock } from '../../device/ports.ts';
-import type { HostListener, HostSockets, HostStreamEvents } from './host-sockets.ts';
+import type { HostListener, HostSockets, HostStream, HostStreamEvents } from './host-sockets.ts';
 import { COMPLETE, type FrameHints, type Offloads, VERIFIED } from './net-backend.ts';
 import {
   addToSum,
@@ -57,6 +57,8 @@ export class TcpTable implements TcpHost {
   private readonly options: TcpTableOptions;
   private readonly connections = new Map<string, TcpConnection>();
   private readonly unflushed = new Set<TcpConnection>();
+  /** Accepted on a forwarded port, and not yet told to the machine, which may never come to that. */
+  private readonly arriving = new Set<HostStream>();
   private ended = 0;
   private closed = false;
   private nextPort = 0;
@@ -199,16 +201,22 @@ export class TcpTable implements TcpHost {
   close(): void {
     this.closed = true;
     this.clear();
+    for (const stream of this.arriving) stream.destroy();
+    this.arriving.clear();
   }
 
   /** A port of the host whose connections go to the guest. Rejects as HostSockets.listenTcp. */
   listen(hostAddress: string, hostPort: number, guestAddress: number, guestPort: number): Promise<HostListener> {
     return this.options.sockets.listenTcp(hostAddress, hostPort, (stream) => {
+      if (this.closed) stream.destroy();
+      else this.arriving.add(stream);
       const port = this.freePort(guestAddress, guestPort);
       const endpoints = { guestAddress, guestPort, address: GATEWAY, port };
       const connection = new TcpConnection(this, endpoints, this.newIss(), WIRE_MSS, 'syn-sent');
       this.options.post(() => {
-        if (this.closed || this.connections.has(keyOf(endpoints)) || !this.makeRoom()) {
+        // Closed meanwhile: it is destroyed.
+        if (!this.arriving.delete(stream)) return;
+        if (this.connections.has(keyOf(endpoints)) || !this.makeRoom()) {
           stream.destroy();
           return;
         }

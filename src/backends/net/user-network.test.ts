@@ -387,6 +387,46 @@ describe('TCP', () => {
     expect([socket.ended, stream.ended, network.statistics().tcpConnections]).toEqual([true, true, 0]);
   });
 
+  it('lets go of connections to a forwarded port that the machine never came to hear of', async () => {
+    const { clock, sockets, network } = setUp({}, [
+      { protocol: 'tcp', hostAddress: '127.0.0.1', hostPort: 2222, guestAddress: '10.0.2.15', guestPort: 22 },
+    ]);
+    await network.listen();
+    const early = sockets.arrive();
+    network.close();
+    expect(early.destroyed).toBe(true);
+    const late = sockets.arrive();
+    expect(late.destroyed).toBe(true);
+    clock.settle();
+    expect(network.statistics().tcpConnections).toBe(0);
+  });
+
+  it('hands the host small pieces of one batch together, before the end of the data', () => {
+    const { guest, clock, sockets, network } = setUp();
+    const socket = guest.connect(GATEWAY, 80);
+    clock.settle();
+    const [stream] = sockets.streams;
+    const sent = network.sent.bind(network);
+    network.sent = () => {};
+    const data = noise(11, 4000);
+    for (let at = 0; at < data.length; at += 500) socket.send(data.slice(at, at + 500));
+    clock.settle();
+    expect(stream.received).toEqual([]);
+    sent();
+    clock.settle();
+    expect(stream.received.length).toBe(1);
+    socket.send(data);
+    clock.settle();
+    socket.close();
+    clock.settle();
+    sent();
+    clock.settle();
+    network.sent = sent;
+    clock.pass(3000);
+    expect(same(stream.all(), Uint8Array.of(...data, ...data))).toBe(true);
+    expect(stream.ended).toBe(true);
+  });
+
   it('refuses a forward to somewhere else', async () => {
     const { network } = setUp({}, [
       { protocol: 'tcp', hostAddress: '127.0.0.1', hostPort: 1, guestAddress: '192.168.0.1', guestPort: 22 },

@@ -33,10 +33,7 @@ export const nodeSockets: HostSockets = {
 
   listenTcp(address, port, accept) {
     return new Promise((resolve, reject) => {
-      const open = new Set<Socket>();
       const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
-        open.add(socket);
-        socket.once('close', () => open.delete(socket));
         let events: HostStreamEvents | undefined;
         const stream = streamOf(socket, () => events);
         events = accept(stream);

@@ -2,6 +2,7 @@
 // several pairs, and what happens when buffers are short.
 
 import { describe, expect, it } from 'vitest';
+import { FakeClock } from '../../../../tests/support/net-guest.ts';
 import { VirtioBench } from '../../../../tests/support/virtio-bench.ts';
 import {
   COMPLETE,
@@ -125,6 +126,34 @@ describe.each(['split', 'packed'] as const)('virtio-net over %s rings', (format)
     expect(backend.sentFrames[0].hints).toEqual(COMPLETE);
     expect(backend.batches).toBe(1);
     expect(kind.counters).toMatchObject({ sent: 3, sendErrors: 1 });
+  });
+
+  it('gathers frames for a moment if it has a clock', () => {
+    const clock = new FakeClock();
+    const { bench, backend } = setUp({ clock });
+    let drivers = bench.start({ format });
+    for (let n = 0; n < 3; n++) {
+      drivers[1].add([header(), frameOf(100 + n)]);
+      bench.notify(1);
+    }
+    expect(backend.sentFrames).toEqual([]);
+    expect(clock.timerCount).toBe(1);
+    backend.batches = 0;
+    clock.pass(10);
+    expect(backend.sentFrames.map(({ frame }) => frame.length)).toEqual([114, 115, 116]);
+    expect(backend.batches).toBe(1);
+    expect(drivers[1].takeUsed().length).toBe(3);
+    // What waits when the driver resets the device is gone.
+    drivers[1].add([header(), frameOf(100)]);
+    bench.notify(1);
+    drivers = bench.start({ format });
+    clock.pass(10);
+    expect(backend.sentFrames.length).toBe(3);
+    expect(drivers[1].takeUsed()).toEqual([]);
+    drivers[1].add([header(), frameOf(200)]);
+    bench.notify(1);
+    clock.pass(10);
+    expect(backend.sentFrames.length).toBe(4);
   });
 
   it('passes work on to a backend that takes it, and does it for one that does not', () => {
