@@ -322,6 +322,38 @@ describe('a SCSI disk', () => {
     expect(disk.log.slice(2)).toEqual(['flush', 'flush']);
   });
 
+  it('has done at once what the host can, and flushes what is to be safe', async () => {
+    const content = new Uint8Array(DISK_BYTES);
+    class PromptDisk extends TestDisk {
+      readNow(offset: number, target: Uint8Array): BlockOutcome {
+        this.log.push(`read ${offset}+${target.length} at once`);
+        target.set(content.subarray(offset, offset + target.length));
+        return this.broken;
+      }
+      writeNow(offset: number, source: Uint8Array): BlockOutcome {
+        this.log.push(`write ${offset}+${source.length} at once`);
+        content.set(source, offset);
+        return this.broken;
+      }
+    }
+    const disk = new PromptDisk();
+    const all = await ready({ units: [{ target: 0, backend: disk }] });
+    const data = pattern(1024);
+    post(all, write10(4, 2), { out: data });
+    expect(disk.log).toEqual(['write 2048+1024 at once']);
+    expect(answers(all)).toEqual([]);
+    await all.events.settle();
+    expect(answers(all)).toMatchObject([{ response: 0, status: 0 }]);
+    expect([...(await ask(all, read10(4, 2), { inBytes: 1024 })).data]).toEqual([...data]);
+    disk.log.length = 0;
+    await ask(all, write10(4, 2, 8), { out: data });
+    expect(disk.log).toEqual(['write 2048+1024', 'flush']);
+    disk.broken = { kind: 'no-space', message: 'full' };
+    expect((await ask(all, write10(4, 2), { out: data })).sense).toBe('7/27/7');
+    disk.broken = { kind: 'io-error', message: 'broken' };
+    expect((await ask(all, read10(4, 2), { inBytes: 1024 })).sense).toBe('b/0/6');
+  });
+
   it('refuses what lies outside, is unknown or has bits that mean nothing', async () => {
     const all = await ready();
     const sense = async (cdb: number[]) => (await ask(all, cdb, { inBytes: 1024 })).sense;

@@ -7,7 +7,7 @@
 //
 // Left out: commands with data in both directions, protection information, asynchronous notifications of media.
 
-import type { DeviceLog, HostEvents } from '../../../device/ports.ts';
+import { type DeviceLog, Done, type HostEvents } from '../../../device/ports.ts';
 import { assert, UsageError } from '../../../util/errors.ts';
 import type { DescriptorChain } from '../../core/chain.ts';
 import type { DeviceKind, VirtioDevice } from '../../core/device.ts';
@@ -287,7 +287,7 @@ export class VirtioScsi implements DeviceKind {
       return;
     }
     const result = unit.perform(command, data);
-    if (!(result instanceof Promise)) {
+    if (!(result instanceof Promise || result instanceof Done)) {
       this.finish(place, task, result);
       return;
     }

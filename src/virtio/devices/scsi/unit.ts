@@ -4,6 +4,7 @@
 // active and stopped. There is one initiator, so a change it makes is not announced to others.
 
 import type { BlockBackend, BlockOutcome } from '../../../backends/block-backend.ts';
+import { Done } from '../../../device/ports.ts';
 import { type Command, isSense, parseCommand, supportedCommands } from './command.ts';
 import {
   capacity10,
@@ -150,7 +151,7 @@ export class LogicalUnit {
   }
 
   /** Does an admitted command; `data` is what came with it. Commands that ask nothing of the host end at once. */
-  perform(command: Command, data: Uint8Array): ScsiResult | Promise<ScsiResult> {
+  perform(command: Command, data: Uint8Array): ScsiResult | Promise<ScsiResult> | Done<ScsiResult> {
     const { facts } = this;
     switch (command.kind) {
       case 'test-ready':
@@ -182,8 +183,7 @@ export class LogicalUnit {
       case 'read':
         return this.read(command.lba, new Uint8Array(this.bytesIn(command)));
       case 'write':
-        if (command.blocks === 0) return good;
-        return this.written(command.lba, this.backend.write(command.lba * facts.logicalBytes, data), command.safe);
+        return command.blocks === 0 ? good : this.write(command.lba, data, command.safe);
       case 'verify':
         return this.verify(command.lba, command.blocks, command.compare ? data : undefined);
       case 'flush':
@@ -232,11 +232,22 @@ export class LogicalUnit {
     return failure ? checkCondition(hostSense(failure, lba), failure.message) : good;
   }
 
-  private async read(lba: number, target: Uint8Array): Promise<ScsiResult> {
+  private read(lba: number, target: Uint8Array): ScsiResult | Promise<ScsiResult> | Done<ScsiResult> {
     if (target.length === 0) return good;
-    const failure = await this.backend.read(lba * this.facts.logicalBytes, target);
-    if (failure) return checkCondition(hostSense(failure, lba), failure.message);
-    return { status: STATUS_GOOD, data: target };
+    const { backend } = this;
+    const offset = lba * this.facts.logicalBytes;
+    const ended = (failure: BlockOutcome): ScsiResult =>
+      failure ? checkCondition(hostSense(failure, lba), failure.message) : { status: STATUS_GOOD, data: target };
+    const outcome = backend.readNow ? backend.readNow(offset, target) : 'later';
+    return outcome === 'later' ? backend.read(offset, target).then(ended) : new Done(ended(outcome));
+  }
+
+  private write(lba: number, data: Uint8Array, safe: boolean): Promise<ScsiResult> | Done<ScsiResult> {
+    const { backend } = this;
+    const offset = lba * this.facts.logicalBytes;
+    const outcome = backend.writeNow && this.writeCache && !safe ? backend.writeNow(offset, data) : 'later';
+    if (outcome === 'later') return this.written(lba, backend.write(offset, data), safe);
+    return new Done(outcome ? checkCondition(hostSense(outcome, lba), outcome.message) : good);
   }
 
   /** `safe`: it must survive a crash of the host before the guest hears of it. */
