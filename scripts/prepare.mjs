@@ -1,7 +1,7 @@
 // What a command of a fresh clone needs first: the dependencies and the build. Plain JavaScript, nothing but Node.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -39,9 +39,14 @@ export function runTool(name, args, how = {}) {
   return runProgram(join('node_modules', '.bin', name), args, how);
 }
 
-/** Installs the dependencies if there are none, or if the lock file is newer. Ends the process if that fails. */
+/**
+ * Installs the dependencies if there are none, or if the lock file is newer; not through a link, which leads to those of
+ * another checkout. Ends the process if that fails.
+ */
 export function ensureDependencies() {
-  const installed = join(root, 'node_modules', '.package-lock.json');
+  const folder = join(root, 'node_modules');
+  if (existsSync(folder) && lstatSync(folder).isSymbolicLink()) return;
+  const installed = join(folder, '.package-lock.json');
   if (existsSync(installed) && modified(installed) >= modified(join(root, 'package-lock.json'))) return;
   process.stderr.write('installing the dependencies (npm ci) ...\n');
   exitUnlessDone(runProgram('npm', ['ci', '--no-audit', '--no-fund'], { quiet: true }));
@@ -51,7 +56,7 @@ export function ensureDependencies() {
 
 /** Compiles into dist/ if a source is newer than the last build. Ends the process if that fails. */
 export function ensureBuilt() {
-  const stamp = join(root, 'node_modules', '.powervisor-built');
+  const stamp = join(root, '.cache', 'built');
   const product = join(root, 'dist', 'cli', 'main.js');
   const inputs = ['package.json', 'tsconfig.base.json', 'tsconfig.build.json', 'scripts/prebuild.mjs', 'src'].map(
     (name) => join(root, name),
@@ -60,6 +65,7 @@ export function ensureBuilt() {
   process.stderr.write('building ...\n');
   const started = new Date();
   exitUnlessDone(runProgram('npm', ['run', 'build', '--silent'], { quiet: true }));
+  mkdirSync(join(root, '.cache'), { recursive: true });
   writeFileSync(stamp, '');
   utimesSync(stamp, started, started);
 }
