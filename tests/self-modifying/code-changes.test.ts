@@ -35,8 +35,12 @@ async function same(program: Program): Promise<Awaited<ReturnType<typeof lockste
 const word = (line: string) => assemble(line) | 0;
 const barrier = ['sync 0', 'icbi 0,4', 'sync 0', 'isync'];
 
+/** How functions are called: by their address, or by their distance, and then regions take copies of them. */
+type Call = 'address' | 'distance';
+
 /** r30 rounds; each calls the window or another page `calls` times and then does `change`. r31 sums up. */
-function rounds(calls: number, target: number, change: readonly string[]): string[] {
+function roundsBy(call: Call, calls: number, target: number, change: readonly string[]): string[] {
+  const distance = target - (MAIN + 8 * 4);
   return [
     ...loadNumber(30, 400),
     'addi 31,0,0',
@@ -45,7 +49,7 @@ function rounds(calls: number, target: number, change: readonly string[]): strin
     ...loadNumber(28, target),
     'again:',
     'mtspr 9,28',
-    'bcctrl 20,0,0',
+    call === 'address' ? 'bcctrl 20,0,0' : `bl .+${distance}`,
     'addi 29,29,-1',
     'cmpi 0,1,29,0',
     'bc 4,2,@again',
@@ -60,7 +64,9 @@ function rounds(calls: number, target: number, change: readonly string[]): strin
 /** Adds what the immediate says, which tests change: +1 or +2 and so on. */
 const adder = (n: number) => [`addi 31,31,${n}`, 'xori 31,31,1', 'bclr 20,0,0'];
 
-describe('code that changes', () => {
+describe.each<Call>(['address', 'distance'])('code that changes, called by its %s', (call) => {
+  const rounds = (calls: number, target: number, change: readonly string[]) => roundsBy(call, calls, target, change);
+
   it('in another page, by stores', async () => {
     const patch = [
       ...loadNumber(4, FIRST),
@@ -319,5 +325,40 @@ describe('a region that waits for a call', () => {
     ];
     const lines = [...outer, 'start:', ...recursive];
     await same({ code: { [MAIN]: callingLoop(1200, FIRST, ['addi 31,31,5', 'xori 31,31,9']), [FIRST]: lines } });
+  });
+});
+
+describe('a region over two pages', () => {
+  /** A loop that begins eight instructions in front of a page's end and stores to `changed` every so often. */
+  const spanning = (changed: number): string[] => [
+    ...loadNumber(30, 30000),
+    ...loadNumber(4, changed),
+    'addi 31,0,0',
+    ...new Array<string>(1024 - 8 - 5).fill('ori 0,0,0'),
+    'loop:',
+    'addi 31,31,1', // MAIN + 0xfe0
+    'andi. 6,30,1023',
+    'bc 4,2,@skip',
+    'lwz 5,0(4)',
+    'xori 5,5,6',
+    'stw 5,0(4)',
+    'addi 31,31,3',
+    'skip:',
+    'ori 0,0,0',
+    'addi 31,31,2', // MAIN + 0x1000
+    'andi. 6,30,2047',
+    'bc 4,2,@next',
+    'lwz 5,0(4)',
+    'xori 5,5,12',
+    'stw 5,0(4)',
+    'addi 31,31,5', // MAIN + 0x1018
+    'next:',
+    'addi 30,30,-1',
+    'cmpi 0,1,30,0',
+    'bc 4,2,@loop',
+    'sc 1',
+  ];
+  it.each([0xfe0, 0xff8, 0x1000, 0x1018])('sees what it stores to the instruction at %d', async (distance) => {
+    await same({ code: { [MAIN]: spanning(MAIN + distance) } });
   });
 });
