@@ -372,13 +372,21 @@ class RegionGenerator {
       mapped.and(unchanged).eqz(),
       () => {
         // Code that this region has copied has changed: it is made anew when it is hot again.
-        if (foreign) fn.if(mapped, () => fn.callVoid(this.imports.dropRegions(), [emitter.page]));
+        if (foreign) fn.if(mapped, () => this.dropOwn());
         this.exit(target);
       },
       undefined,
       false,
     );
     fn.setGlobal(this.imports.pageEa, ea);
+  }
+
+  /** Drops the regions of this page, which is not to blame. */
+  private dropOwn(): void {
+    const { fn, emitter } = this;
+    const drops = fn.load32(emitter.page, decodedPageInfo.drops);
+    fn.callVoid(this.imports.dropRegions(), [emitter.page]);
+    fn.store32(emitter.page, drops, decodedPageInfo.drops);
   }
 
   /** Leaves for where LR says: probably to what waits for this function in another region. */
