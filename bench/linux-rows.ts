@@ -44,6 +44,8 @@ export async function runLinuxRows(
     if (end?.[2] === 'failed') throw new Error(`the program of the row ${end[1]} failed on ${peer.name}`);
     if (!end) return;
     const { ms: beginMs, cpuMs: beginCpuMs } = begun.get(end[1]) ?? { ms: 0, cpuMs: 0 };
+    // Both lines came at once: this process was kept from reading, and the run has no time.
+    if (ms === beginMs) return;
     onRow(end[1], { ms: ms - beginMs, cpuMs: now.cpuMs - beginCpuMs }, end[2]);
   });
 }
