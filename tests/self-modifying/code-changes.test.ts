@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { CpuCore } from '../../src/cpu/interpreter/core.ts';
 import { assemble } from '../../src/cpu/isa/assemble.ts';
 import { lockstep } from '../lockstep/lockstep.ts';
+import { randomWords } from '../support/random.ts';
 import {
   DATA,
   FIRST,
@@ -360,5 +361,27 @@ describe('a region over two pages', () => {
   ];
   it.each([0xfe0, 0xff8, 0x1000, 0x1018])('sees what it stores to the instruction at %d', async (distance) => {
     await same({ code: { [MAIN]: spanning(MAIN + distance) } });
+  });
+
+  /** A loop of short pieces on both sides of the page's end, each of which goes on at one of two pieces further on. */
+  const branching = (seed: number): string[] => {
+    const random = randomWords(seed);
+    const below = (limit: number) => (random() >>> 0) % limit;
+    const pieces = 36;
+    const lines: string[] = [];
+    for (let piece = 0; piece < pieces; piece++) {
+      const later = piece + 1 + below(pieces - piece);
+      const way = below(2) ? 'bc 4,2' : 'bc 12,2';
+      const other = piece + 1 + below(Math.min(4, pieces - piece));
+      lines.push(`piece${piece}:`, `addi 31,31,${1 + piece}`, `andi. 6,31,${1 << below(6)}`, `${way},@piece${later}`);
+      if (below(3) === 0) lines.push(`b @piece${other}`);
+    }
+    const before = below(100) + 8;
+    const filler = new Array<string>(1024 - 3 - before).fill('ori 0,0,0');
+    const loop = [...lines, `piece${pieces}:`, 'addi 30,30,-1', 'cmpi 0,1,30,0', 'bc 4,2,@piece0', 'sc 1'];
+    return [...loadNumber(30, 4000), 'addi 31,0,0', ...filler, ...loop];
+  };
+  it('goes where branches from one page to the other lead', async () => {
+    for (let seed = 1; seed <= 12; seed++) await same({ code: { [MAIN]: branching(seed) } });
   });
 });

@@ -456,6 +456,8 @@ class RegionGenerator {
     const ways = successors(terminator);
     const go = (index: number) => {
       const way = ways[index];
+      // What was written for another way has left the position elsewhere.
+      emitter.setPosition(last.offset, 0);
       if (way.kind === 'block') this.cross(graph.blocks[way.block].start);
       this.next(next[index]);
     };
