@@ -69,6 +69,10 @@ function isOrdinary(x: F64, limits: Limits): I32 {
 function isNormal(x: F64): I32 {
   return x.abs().ge(x.fn.f64(LEAST_NORMAL));
 }
+/** A product below this may have been rounded up to a normal number. */
+function isAboveUnderflow(product: F64): I32 {
+  return product.abs().ge(product.fn.f64(2 * LEAST_NORMAL));
+}
 /** Of the larger operand an exact sum can be taken away without rounding. */
 function isExactSum(sum: F64, x: F64, y: F64): I32 {
   return sum.sub(x).eq(y).and(sum.sub(y).eq(x));
@@ -156,7 +160,7 @@ export function quickMultiplyAdd(subtract: boolean, negate: boolean): QuickOpera
           ),
         exact: () => {
           const product = x.mul(y);
-          const fine = isNormal(product).or(noFactor());
+          const fine = isAboveUnderflow(product).or(noFactor());
           return haveShortProduct(x, y)
             .and(fine)
             .and(isExactSum(sum, product, z));
@@ -165,12 +169,12 @@ export function quickMultiplyAdd(subtract: boolean, negate: boolean): QuickOpera
     }
     const product = x.mul(y);
     const sum = product.add(z);
-    const exactProduct = () => haveShortProduct(x, y).and(isNormal(product)).or(noFactor());
+    const exactProduct = () => haveShortProduct(x, y).and(isAboveUnderflow(product)).or(noFactor());
     const inRange = () =>
       limits === doubleLimits ? sum.abs().le(fn.f64(limits.largest)) : isOrdinary(sum, limits).or(isZero(sum));
     return {
       result: turn(sum),
-      ok: isOrdinary(sum, limits).and(haveShortProduct(x, y)).and(isNormal(product)),
+      ok: isOrdinary(sum, limits).and(haveShortProduct(x, y)).and(isAboveUnderflow(product)),
       unusual: () => exactProduct().and(inRange()),
       exact: () => isExactSum(sum, product, z),
     };
