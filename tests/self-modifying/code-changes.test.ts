@@ -329,7 +329,7 @@ describe('a region that waits for a call', () => {
   });
 });
 
-describe('a region over two pages', () => {
+describe('a loop over two pages', () => {
   /** A loop that begins eight instructions in front of a page's end and stores to `changed` every so often. */
   const spanning = (changed: number): string[] => [
     ...loadNumber(30, 30000),
