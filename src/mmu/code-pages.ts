@@ -110,6 +110,13 @@ const dropAllDecodedPages = runtimeFunction('dropAllDecodedPages', [], undefined
   setShared32(fn, 'decodedPageResets', getShared32(fn, 'decodedPageResets').add(1));
 });
 
+/** Makes all void that regions have taken of a decoded page. */
+function renew(fn: FunctionBuilder, decoded: I32): void {
+  const generation = getShared32(fn, 'generations').add(1);
+  setShared32(fn, 'generations', generation);
+  fn.store32(decoded, generation, decodedPageInfo.generation);
+}
+
 /** Drops the compiled regions of the decoded page at memory offset `decoded`, and what was counted for them. */
 export const dropRegions = runtimeFunction('dropRegions', ['i32'], undefined, (fn) => {
   const decoded = fn.param32(0);
@@ -117,6 +124,7 @@ export const dropRegions = runtimeFunction('dropRegions', ['i32'], undefined, (f
   fn.fill(decoded.add(decodedPageInfo.covered), 0, DECODED_COVERED_BYTES + DECODED_HEAT_BYTES);
   fn.store32(decoded, 0, decodedPageInfo.regions);
   fn.store32(decoded, fn.load32(decoded, decodedPageInfo.drops).add(1), decodedPageInfo.drops);
+  renew(fn, decoded);
   setShared32(fn, 'regionDrops', getShared32(fn, 'regionDrops').add(1));
   endCodeEpoch(fn);
 });
@@ -171,6 +179,7 @@ export function decodedPageFor(endHandler: number) {
         fn.fill(decoded, 0, DECODED_END);
         fn.fill(decoded.add(decodedPageInfo.regions), 0, DECODED_PAGE_STRIDE - decodedPageInfo.regions);
         fn.store32(decoded, mode, decodedPageInfo.mode);
+        renew(fn, decoded);
         endCodeEpoch(fn);
       });
       fn.store32(decoded, 0, decodedPageInfo.stores);
@@ -195,6 +204,7 @@ export function decodedPageFor(endHandler: number) {
     fn.store32(decoded, source, decodedPageInfo.source);
     fn.store32(decoded, mode, decodedPageInfo.mode);
     fn.store32(decoded, 0, decodedPageInfo.stores);
+    renew(fn, decoded);
     const info = fn.load32(infoAddress);
     fn.if(info.and(pageInfoFlag.writable), () => fn.callVoid(rt.ref(revokeStores), [source, info]));
     fn.store32(infoAddress, decoded.sub(DECODED_BASE).shrU(14).add(1));

@@ -12,6 +12,7 @@
 // way to the slow path.
 
 import {
+  get32,
   get64,
   getShared32,
   runtimeFunction,
@@ -178,4 +179,10 @@ export function contextFor(ea: I64, kernel: I64, user: I64): I64 {
 
 export function pageOf(ea: I64): I64 {
   return ea.and(-4096n);
+}
+
+/** Entry of the instruction TLB for an effective address, and the tag that it has if it serves it. */
+export function fetchEntry(fn: FunctionBuilder, ea: I64): { entry: I32; tag: I64 } {
+  const context = contextFor(ea, get64(fn, 'contextFetchKernel'), get64(fn, 'contextFetch'));
+  return { entry: fetchEntryOffset(ea).add(get32(fn, 'fetchTlb')), tag: pageOf(ea).or(context) };
 }

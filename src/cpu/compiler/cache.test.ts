@@ -130,6 +130,21 @@ const calling = [
   word('bclr', { bo: 20, bi: 0 }),
 ];
 
+/** 200 rounds of a loop that a page ends within. */
+const spanning = [
+  addi(3, 0, 200),
+  word('b', { li: 0x3fc }), // to 0x1ff4
+  ...new Array<number>(0x3fb).fill(sc1),
+  addi(5, 5, 1), // 0x1ff4: the loop
+  word('ldx', { rt: 7, ra: 0, rb: 5 }),
+  word('add', { rt: 8, ra: 8, rb: 7 }),
+  addi(6, 6, 3), // 0x2000
+  addi(3, 3, -1),
+  word('cmpi', { bf: 0, l: 1, ra: 3, si: 0 }),
+  word('bc', { bo: 4, bi: 2, bd: -6 }),
+  sc1,
+];
+
 describe('compiled regions', () => {
   it.each([1, 2, 3, 5, 7, 11, 13, 29, 50, 1000])('stop on the instruction that a budget of %d ends at', (budget) => {
     const pair = new Pair(nested);
@@ -145,6 +160,14 @@ describe('compiled regions', () => {
     const entries = Number(pair.compiler.shared('regionEntries'));
     if (budget >= 1000) expect(entries).toBeLessThan(6000 + 6 * (49_000 / budget + 10));
     if (budget >= 1000) expect(pair.executed()).toBeGreaterThan(40_000);
+  });
+
+  it.each([1, 3, 8, 50, 1000])('go over the end of a page and back, with a budget of %d', (budget) => {
+    const pair = new Pair(spanning);
+    expect(pair.runInSlices(budget)).toBe(EXIT.hcall);
+    if (budget < 1000) return;
+    expect(pair.executed()).toBeGreaterThan(1300);
+    expect(Number(pair.compiler.shared('regionEntries'))).toBeLessThan(20);
   });
 
   it('see a store of theirs to an instruction that comes next', () => {

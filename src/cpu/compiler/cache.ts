@@ -16,6 +16,7 @@ import { discoverRegion, type RegionLimits } from './discover.ts';
 import type { MadeRegion } from './dump.ts';
 import { USER_DATA_TLB } from './emitter.ts';
 import { generateRegion, type InterpreterImports } from './generate.ts';
+import { RegionPages } from './pages.ts';
 import type { RegionGraph } from './region.ts';
 import { structureRegion } from './structure.ts';
 
@@ -62,7 +63,7 @@ interface Region {
   /** Memory offsets of the entries' slots. */
   readonly slots: readonly number[];
   readonly entries: readonly number[];
-  /** Distances of its instructions. */
+  /** Distances of its instructions, those in other pages as well. */
   readonly offsets: ReadonlySet<number>;
   readonly bytes: number;
   /** How often it was made anew with one more entry. */
@@ -124,9 +125,9 @@ export class RegionCache implements RegionService {
   }
 
   private compile(page: number, offset: number): void {
-    const { view } = this;
-    const source = view.getUint32(page + decodedPageInfo.source, true);
-    const fetch = (at: number) => (at >= 0 && at < 4096 ? view.getUint32(source + at, true) : undefined);
+    const { view, host, options } = this;
+    const ea = (host.exports.pageEa as WebAssembly.Global).value as bigint;
+    const pages = new RegionPages(view, page, ea, options.patience);
     const regions = (this.byPage.get(page) ?? []).filter((region) => this.isLive(region));
     const known = regions.find(
       (region) => region.offsets.has(offset) && region.rebuilt < MAX_REBUILDS && region.entries.length < MAX_ENTRIES,
@@ -134,11 +135,9 @@ export class RegionCache implements RegionService {
     // Entries that control does not come to any more stay with the old region.
     const enough = Math.max(1, this.options.threshold >> 3);
     const kept = known?.entries.filter((entry) => entry !== offset && this.heat(page, entry) >= enough) ?? [];
-    // A call that has never come back yet is not worth the code behind it.
-    const waits = (at: number) =>
-      at < 4096 && (this.heat(page, at) > 0 || view.getUint8(page + decodedPageInfo.covered + at / 4) === 1);
-    const graph = discoverRegion([offset, ...kept], fetch, { ...this.limits, waits });
-    this.install(page, graph, regions, known ? known.rebuilt + 1 : 0);
+    const reached = (at: number) => pages.reached(at);
+    const graph = discoverRegion([offset, ...kept], (at) => pages.word(at), { ...this.limits, reached });
+    this.install(page, pages, graph, regions, known ? known.rebuilt + 1 : 0);
   }
 
   /** Whether only a process executes in the page, as it does now. */
@@ -152,7 +151,13 @@ export class RegionCache implements RegionService {
     return this.view.getUint16(page + decodedPageInfo.heat + offset / 2, true);
   }
 
-  private install(page: number, graph: RegionGraph, others: readonly Region[], rebuilt: number): void {
+  private install(
+    page: number,
+    pages: RegionPages,
+    graph: RegionGraph,
+    others: readonly Region[],
+    rebuilt: number,
+  ): void {
     const { host, view } = this;
     const module = new ModuleBuilder();
     const values: Record<string, WebAssembly.ImportValue> = { memory: host.memory };
@@ -169,6 +174,7 @@ export class RegionCache implements RegionService {
       imports,
       this.options.counts,
       this.isUser(page),
+      (index) => pages.foreign(index),
     );
     const ref = module.declare(name, ['i32', 'i32'], 'i32');
     module.defineBuilt(ref, fn);
@@ -180,11 +186,12 @@ export class RegionCache implements RegionService {
     const offsets = new Set<number>();
     for (const { instructions } of graph.blocks) for (const at of instructions) offsets.add(at.offset);
     for (const offset of offsets) {
-      view.setUint8(page + decodedPageInfo.covered + offset / 4, 1);
+      const decoded = pages.decodedAt(offset)!;
+      view.setUint8(decoded + decodedPageInfo.covered + (offset & 0xfff) / 4, 1);
+      view.setUint32(decoded + decodedPageInfo.regions, 1, true);
       // From now on only arrivals from outside of the region count.
-      view.setUint16(page + decodedPageInfo.heat + offset / 2, 0, true);
+      if (decoded === page) view.setUint16(page + decodedPageInfo.heat + offset / 2, 0, true);
     }
-    view.setUint32(page + decodedPageInfo.regions, 1, true);
     const slots = entries.map((entry) => page + entry * 2);
     const source = view.getUint32(page + decodedPageInfo.source, true);
     this.options.onRegion?.({ graph, tree, bytes, pageGra: source - RAM_BASE });
@@ -283,6 +290,7 @@ function regionImports(
   return {
     pageEa: module.importGlobal('env', 'pageEa', 'i64'),
     control: (name) => get(name, () => exports[name], controls[name], 'i32'),
+    dropRegions: () => get('dropRegions', () => exports.dropRegions, ['i32'], undefined),
     runtime: (f) => get(runtimeExport(f.name), () => exports[runtimeExport(f.name)], f.params, f.result),
     handler: (word) => {
       const number = host.handlerOf(word);

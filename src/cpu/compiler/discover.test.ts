@@ -35,7 +35,7 @@ describe('discovery', () => {
 
   it('goes on behind calls of functions outside that it is to wait for', () => {
     const code = program('bl .+256', 'addi 3,3,1', 'bcctrl 20,0,0', 'addi 3,3,2', 'bl .+512', 'addi 3,3,3');
-    const { blocks } = discoverRegion([0], code, { ...inlining, waits: (offset) => offset < 16 });
+    const { blocks } = discoverRegion([0], code, { ...inlining, reached: (offset) => offset < 16 });
     expect(blocks.map(({ terminator }) => terminator)).toEqual([
       { kind: 'call', target: { kind: 'exit', offset: 256 }, returnTo: { kind: 'block', block: 1 } },
       {
@@ -57,7 +57,7 @@ describe('discovery', () => {
 
   it('calls itself outside, for its returns come back then', () => {
     const code = program('addi 3,3,1', 'bl .-4', 'addi 3,3,2', 'bclr 20,0,0');
-    const { blocks } = discoverRegion([0], code, { ...inlining, waits: () => true });
+    const { blocks } = discoverRegion([0], code, { ...inlining, reached: () => true });
     expect(blocks[0].terminator).toEqual({
       kind: 'call',
       target: { kind: 'exit', offset: 0 },

@@ -17,8 +17,11 @@ export interface RegionLimits {
   readonly maxInlined: number;
   /** How deep copies may stand in copies. */
   readonly maxInlineDepth: number;
-  /** Whether the region waits for calls to return to this distance; absent: it never does. */
-  readonly waits?: (offset: number) => boolean;
+  /**
+   * Whether control has been at this distance: where not, functions are not copied, and the region does not wait for calls
+   * that return there. Absent: functions are copied, and no call is waited for.
+   */
+  readonly reached?: (offset: number) => boolean;
   /** Words that end a region although they look ordinary: hints that end a turn. */
   readonly leaves?: (word: number) => boolean;
 }
@@ -167,6 +170,11 @@ function explore(
         break;
       }
       offset += 4;
+      if (startsPage(offset)) {
+        // Each page has blocks of its own, for what it is mapped to is looked up on the way.
+        waiting.push(offset);
+        break;
+      }
     }
   }
   return frame;
@@ -185,9 +193,9 @@ function followed(
   const behind = offset + 4;
   switch (branch.kind) {
     case 'jump':
-      return [branch.target];
+      return isNear(offset, branch.target) ? [branch.target] : [];
     case 'conditional':
-      return [behind, branch.target];
+      return isNear(offset, branch.target) ? [behind, branch.target] : [behind];
     case 'return':
       return branch.condition ? [behind] : [];
     case 'indirect':
@@ -206,9 +214,21 @@ function followed(
   }
 }
 
+/** Page of a distance, counted from the region's own. */
+export function pageIndex(offset: number): number {
+  return Math.floor(offset / 4096);
+}
+function startsPage(offset: number): boolean {
+  return offset % 4096 === 0;
+}
+/** Jumps that go further leave the function. */
+function isNear(from: number, to: number): boolean {
+  return Math.abs(pageIndex(from) - pageIndex(to)) <= 1;
+}
+
 /** Has the region wait for the call at `offset`, if it is worth it. */
 function waitFor(frame: Frame, offset: number, limits: RegionLimits): boolean {
-  if (!limits.waits?.(offset + 4)) return false;
+  if (!limits.reached?.(offset + 4) || startsPage(offset + 4)) return false;
   frame.waiting.add(offset);
   return true;
 }
@@ -224,7 +244,7 @@ function copyOf(
 ): Frame | undefined {
   const room = Math.min(limits.maxInlined, budget - frame.size);
   if (room <= 0 || depth >= limits.maxInlineDepth || isRecursive(frame, target)) return undefined;
-  if (fetch(target) === undefined) return undefined;
+  if (fetch(target) === undefined || limits.reached?.(target) === false) return undefined;
   const callee = explore([target], frame, fetch, limits, room, depth + 1);
   return callee && canReturn(callee) ? callee : undefined;
 }

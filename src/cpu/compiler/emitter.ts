@@ -30,6 +30,8 @@ import { type StateField, stateLayout } from '../state/layout.ts';
 import { DATA_TLB_BASE, DATA_TLB_BYTES, dataTlbEntry, decodedPageInfo, TLB_MODES } from '../state/memory-map.ts';
 import { PROGRAM, VECTOR } from '../state/msr.ts';
 import { type Cell, CellSet, cellOf, fprCell, lowerCell, vrCell, vsrCell } from './cells.ts';
+import { pageIndex } from './discover.ts';
+import type { ForeignPage } from './pages.ts';
 import { RegionStatus } from './status.ts';
 
 /** Thrown by an emitter method that the region compiler does without. */
@@ -132,12 +134,14 @@ export interface DirtyState {
 export class RegionEmitter implements Emitter {
   readonly fn: FunctionBuilder;
   readonly fuses = fusesMultiplyAdd();
-  /** Memory offset of the decoded page. */
+  /** Memory offset of the region's own decoded page. */
   readonly page: I32;
   readonly pageEa: I64;
+  /** Pages besides the region's own, by their place behind it. */
+  readonly foreign: (index: number) => ForeignPage | undefined;
   /** Instructions left, the current block's subtracted. */
   readonly budget: Variable<'i32'>;
-  /** For the common way out: a `WAY_OUT`, a slot's distance in the decoded page, vector and cause. */
+  /** For the common way out: a `WAY_OUT`, the slot to go on at, vector and cause. */
   readonly wayOut: Variable<'i32'>;
   readonly outSlot: Variable<'i32'>;
   readonly vector: Variable<'i32'>;
@@ -187,10 +191,12 @@ export class RegionEmitter implements Emitter {
     pageEa: I64,
     vectors: ReadonlySet<number>,
     user: boolean,
+    foreign: (index: number) => ForeignPage | undefined,
   ) {
     this.fn = fn;
     this.user = user;
     this.imports = imports;
+    this.foreign = foreign;
     this.vectors = vectors;
     this.page = page;
     this.pageEa = pageEa;
@@ -307,7 +313,7 @@ export class RegionEmitter implements Emitter {
     const { fn, out } = this;
     assert(out, 'the generator gives the way out');
     this.wayOut.set(fn.i32(way));
-    this.outSlot.set(fn.i32(offset * 2));
+    this.outSlot.set(this.slotOf(offset));
     if (this.behind !== 0) this.budget.set(this.exactBudget());
     fn.br(out);
   }
@@ -315,6 +321,27 @@ export class RegionEmitter implements Emitter {
   /** What `budget` in memory is to say after the current instruction. */
   exactBudget(): I32 {
     return this.budget.get().add(this.behind);
+  }
+  /** Memory offset of a decoded page, by its place behind the region's own. */
+  decodedPage(index: number): I32 {
+    if (index === 0) return this.page;
+    const page = this.foreign(index);
+    assert(page, 'a block is in a page that was found');
+    return this.fn.i32(page.decoded);
+  }
+  /** The decoded page that the current instruction is in. */
+  private get currentPage(): I32 {
+    return this.decodedPage(pageIndex(this.offset));
+  }
+  /** The slot at a distance in the page of the current instruction, or the one behind it. */
+  slotOf(offset: number): I32 {
+    const index = pageIndex(this.offset);
+    return this.decodedPage(index).add((offset - index * 4096) * 2);
+  }
+  /** 1 if the word at a distance is still part of a region: 0 once it has changed. */
+  isCovered(offset: number): I32 {
+    const page = this.decodedPage(pageIndex(offset));
+    return this.fn.load('i32', 'i32.load8_u', page, decodedPageInfo.covered + (offset & 0xfff) / 4);
   }
   /** Distance of the current instruction. */
   get position(): number {
@@ -634,7 +661,7 @@ export class RegionEmitter implements Emitter {
   /** After a store on the slow path: it may have changed this region's own code. */
   private leaveWhenStale(): void {
     const { fn } = this;
-    const gone = fn.load('i32', 'i32.load8_u', this.page, decodedPageInfo.covered + this.offset / 4).eqz();
+    const gone = this.isCovered(this.offset).eqz();
     if (storesLast.has(this.instruction.op)) {
       fn.if(gone, () => this.leave(WAY_OUT.go, this.offset + 4));
       return;
@@ -670,7 +697,7 @@ export class RegionEmitter implements Emitter {
       hit,
       () => fn.store(storeOps[bytes], host, value, operand),
       () => {
-        fn.callVoid(this.runtime(storeSlow), [ea, fn.i32(bytes), value, this.page]);
+        fn.callVoid(this.runtime(storeSlow), [ea, fn.i32(bytes), value, this.currentPage]);
         this.leaveOnFault();
         this.leaveWhenStale();
       },
@@ -704,9 +731,9 @@ export class RegionEmitter implements Emitter {
       () => {
         fn.callVoid(this.runtime(probeStore), [ea, fn.i32(16)]);
         this.leaveOnFault();
-        fn.callVoid(this.runtime(storeSlow), [ea, fn.i32(8), value.extract64(0), this.page]);
+        fn.callVoid(this.runtime(storeSlow), [ea, fn.i32(8), value.extract64(0), this.currentPage]);
         this.leaveOnFault();
-        fn.callVoid(this.runtime(storeSlow), [ea.add(8), fn.i32(8), value.extract64(1), this.page]);
+        fn.callVoid(this.runtime(storeSlow), [ea.add(8), fn.i32(8), value.extract64(1), this.currentPage]);
         this.leaveOnFault();
         this.leaveWhenStale();
       },
@@ -729,7 +756,7 @@ export class RegionEmitter implements Emitter {
           ea,
           fn.i32(bytes),
           fn.i32(access === 'load' ? ACCESS.load : ACCESS.store),
-          this.page,
+          this.currentPage,
         ]);
         this.leaveOnFault();
         if (access === 'store') this.leaveWhenStale();

@@ -8,6 +8,7 @@
 // So time stays exact: an instruction is counted if and only if it is executed, and what does not fit any more is done by
 // the interpreter, instruction by instruction.
 
+import { fetchEntry } from '../../mmu/tlb.ts';
 import { assert } from '../../util/errors.ts';
 import {
   FunctionBuilder,
@@ -21,9 +22,11 @@ import {
 import { CALL_RETURNED } from '../interpreter/parts.ts';
 import type { SemanticsMap } from '../semantics/emitter.ts';
 import { get32, getShared32, getShared64, type RuntimeFunction, set32, setShared64 } from '../semantics/runtime.ts';
-import { DECODED_END, DECODED_PAGE_STRIDE, DECODED_SLOT_BYTES, decodedPageInfo } from '../state/memory-map.ts';
+import { DECODED_PAGE_STRIDE, DECODED_SLOT_BYTES, decodedPageInfo, fetchTlbEntry } from '../state/memory-map.ts';
 import { CellSet } from './cells.ts';
+import { pageIndex } from './discover.ts';
 import { Declined, type DirtyState, RegionEmitter, USER_DATA_TLB, WAY_OUT } from './emitter.ts';
+import type { ForeignPage } from './pages.ts';
 import {
   type Edge,
   type GuestInstruction,
@@ -39,6 +42,8 @@ import { vectorRegisters } from './vector-registers.ts';
 export interface InterpreterImports {
   readonly pageEa: GlobalRef;
   control(name: 'goTo' | 'callTo' | 'arrive' | 'leave' | 'raise'): FunctionRef;
+  /** Drops the regions of a decoded page. */
+  dropRegions(): FunctionRef;
   runtime(f: RuntimeFunction): FunctionRef;
   /** The handler of one instruction word. */
   handler(word: number): FunctionRef;
@@ -61,8 +66,9 @@ export function generateRegion(
   imports: InterpreterImports,
   counts: boolean,
   user: boolean,
+  foreign: (index: number) => ForeignPage | undefined,
 ): BuiltRegion {
-  return new RegionGenerator(name, graph, tree, semantics, imports, counts, user).build();
+  return new RegionGenerator(name, graph, tree, semantics, imports, counts, user, foreign).build();
 }
 
 type Counter =
@@ -112,6 +118,7 @@ class RegionGenerator {
     imports: InterpreterImports,
     counts: boolean,
     user: boolean,
+    foreign: (index: number) => ForeignPage | undefined,
   ) {
     this.counts = counts;
     this.user = user;
@@ -123,7 +130,8 @@ class RegionGenerator {
     const { fn } = this;
     const page = fn.param32(0).and(-DECODED_PAGE_STRIDE);
     const vectors = vectorRegisters(graph, tree.root);
-    this.emitter = new RegionEmitter(fn, imports, page, fn.getGlobal(imports.pageEa) as I64, vectors, user);
+    const pageEa = fn.getGlobal(imports.pageEa) as I64;
+    this.emitter = new RegionEmitter(fn, imports, page, pageEa, vectors, user, foreign);
     this.selectors = Array.from({ length: tree.selectors }, () => fn.variable('i32'));
     this.checked = new Set([...blocksThatCloseCycles(graph, tree.root), ...blocksBehindCalls(graph)]);
     this.needs = budgetNeeds(graph, this.checked);
@@ -206,7 +214,7 @@ class RegionGenerator {
     emitter.writeBack(emitter.everWritten);
     emitter.status.settle();
     this.leave();
-    const ip = emitter.page.add(emitter.outSlot.get());
+    const ip = emitter.outSlot.get();
     const way = emitter.wayOut.get();
     fn.if(way.eq(WAY_OUT.fault), () => {
       this.count('regionExitsFault');
@@ -324,12 +332,13 @@ class RegionGenerator {
     const { fn, emitter } = this;
     this.writeDirty();
     this.leave('regionExitsKnown');
-    if (offset >= 0 && offset < 4096) {
-      fn.return(fn.call('i32', this.imports.control('arrive'), [emitter.page.add(offset * 2)]));
-    } else if (offset === 4096 && emitter.position === 4092) {
+    const behind = emitter.position + 4;
+    if (pageIndex(offset) === pageIndex(emitter.position)) {
+      fn.return(fn.call('i32', this.imports.control('arrive'), [emitter.slotOf(offset)]));
+    } else if (offset === behind) {
       // Going straight on: as in the interpreter the next page is fetched when its first instruction is due, so that a
       // turn can end in front of it.
-      fn.return(emitter.page.add(DECODED_END));
+      fn.return(emitter.slotOf(behind));
     } else {
       fn.return(fn.call('i32', this.imports.control('goTo'), [emitter.pageEa.add(BigInt(offset))]));
     }
@@ -341,6 +350,43 @@ class RegionGenerator {
     this.writeDirty();
     this.leave('regionExitsRegister');
     fn.return(fn.call('i32', this.imports.control('goTo'), [target]));
+  }
+
+  /**
+   * On the way to a block of the region that is in another page than the current instruction: looks up whether that page is
+   * still what it was when the region was made, and leaves if not.
+   */
+  private cross(target: number): void {
+    const { fn, emitter } = this;
+    const index = pageIndex(target);
+    if (index === pageIndex(emitter.position)) return;
+    const ea = emitter.pageEa.add(BigInt(index * 4096));
+    const decoded = emitter.decodedPage(index);
+    const { entry, tag } = fetchEntry(fn, ea);
+    const mapped = fn.load64(entry, fetchTlbEntry.tag).eq(tag).and(fn.load32(entry, fetchTlbEntry.page).eq(decoded));
+    const foreign = emitter.foreign(index);
+    const unchanged = foreign
+      ? fn.load32(decoded, decodedPageInfo.generation).eq(foreign.generation)
+      : emitter.isCovered(target);
+    fn.if(
+      mapped.and(unchanged).eqz(),
+      () => {
+        // Code that this region has copied has changed: it is made anew when it is hot again.
+        if (foreign) fn.if(mapped, () => this.dropOwn());
+        this.exit(target);
+      },
+      undefined,
+      false,
+    );
+    fn.setGlobal(this.imports.pageEa, ea);
+  }
+
+  /** Drops the regions of this page, which is not to blame. */
+  private dropOwn(): void {
+    const { fn, emitter } = this;
+    const drops = fn.load32(emitter.page, decodedPageInfo.drops);
+    fn.callVoid(this.imports.dropRegions(), [emitter.page]);
+    fn.store32(emitter.page, drops, decodedPageInfo.drops);
   }
 
   /** Leaves for where LR says: probably to what waits for this function in another region. */
@@ -365,7 +411,7 @@ class RegionGenerator {
     const { fn, emitter } = this;
     this.writeDirty();
     this.leave();
-    const returnSlot = emitter.page.add((emitter.position + 4) * 2);
+    const returnSlot = emitter.slotOf(emitter.position + 4);
     const next = fn.call('i32', this.imports.control('callTo'), [target, returnSlot]);
     fn.if(
       next.ne(CALL_RETURNED),
@@ -403,13 +449,21 @@ class RegionGenerator {
       this.outcome[number] = emitter.dirty();
       this.writeDirty();
       this.leave('regionExitsLeave');
-      const ip = emitter.page.add(last.offset * 2);
+      const ip = emitter.slotOf(last.offset);
       fn.return(fn.call('i32', this.imports.handler(last.word), [ip, fn.i32(last.word)]));
       return;
     }
+    const ways = successors(terminator);
+    const go = (index: number) => {
+      const way = ways[index];
+      // What was written for another way has left the position elsewhere.
+      emitter.setPosition(last.offset, 0);
+      if (way.kind === 'block') this.cross(graph.blocks[way.block].start);
+      this.next(next[index]);
+    };
     if (terminator.kind === 'fallthrough' || terminator.kind === 'jump') {
       this.outcome[number] = emitter.dirty();
-      this.next(next[0]);
+      go(0);
       return;
     }
     // The branch itself writes CTR or LR before it goes anywhere; what is written by then holds for all ways.
@@ -417,7 +471,7 @@ class RegionGenerator {
       const dirty = emitter.dirty();
       const known = emitter.knowledge();
       this.outcome[number] = dirty;
-      this.next(next[index]);
+      go(index);
       emitter.resume(dirty);
       emitter.recall(known);
     };
@@ -482,9 +536,9 @@ class RegionGenerator {
     emitter.setPosition(at.offset, behind);
     this.writeDirty();
     set32(fn, 'budget', emitter.exactBudget());
-    const ip = emitter.page.add(at.offset * 2);
+    const ip = emitter.slotOf(at.offset);
     const next = fn.call('i32', this.imports.handler(at.word), [ip, fn.i32(at.word)]);
-    const covered = fn.load('i32', 'i32.load8_u', emitter.page, decodedPageInfo.covered + at.offset / 4);
+    const covered = emitter.isCovered(at.offset);
     fn.if(next.ne(ip.add(DECODED_SLOT_BYTES)).or(covered.eqz()), () => {
       this.count('regionExitsHandler');
       fn.return(next);

@@ -13,7 +13,15 @@
 import { decodedPageFor, dropRegions } from '../../mmu/code-pages.ts';
 import { FAULT_EXIT, forgetMarked, requirePresent } from '../../mmu/presence.ts';
 import { ACCESS, translate } from '../../mmu/radix.ts';
-import { CONTEXT_LOCKED, contextChanged, contextFor, fetchEntryOffset, flushAll, pageOf } from '../../mmu/tlb.ts';
+import {
+  CONTEXT_LOCKED,
+  contextChanged,
+  contextFor,
+  fetchEntry,
+  fetchEntryOffset,
+  flushAll,
+  pageOf,
+} from '../../mmu/tlb.ts';
 import { assert } from '../../util/errors.ts';
 import type { FunctionBuilder, FunctionRef, I32, I64 } from '../../wasm/ir.ts';
 import { ModuleBuilder } from '../../wasm/module.ts';
@@ -172,12 +180,6 @@ function defineYield(module: ModuleBuilder, parts: InterpreterParts): number {
     fn.return(fn.i32(0));
   });
   return module.addToTable(ref);
-}
-
-/** Entry of the instruction TLB for an effective address, and the tag that it has if it serves it. */
-function fetchEntry(fn: FunctionBuilder, ea: I64): { entry: I32; tag: I64 } {
-  const context = contextFor(ea, get64(fn, 'contextFetchKernel'), get64(fn, 'contextFetch'));
-  return { entry: fetchEntryOffset(ea).add(get32(fn, 'fetchTlb')), tag: pageOf(ea).or(context) };
 }
 
 function defineControl(module: ModuleBuilder, parts: InterpreterParts, rt: Runtime, hotImport: FunctionRef): void {

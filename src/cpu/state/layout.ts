@@ -147,6 +147,8 @@ const sharedFields = [
   ['regionDrops', 'i32', 1],
   // Counts everything that may lead a known instruction address elsewhere or change what stands there (mmu/tlb.ts).
   ['codeEpoch', 'i32', 1],
+  // The `generation` given last to a decoded page.
+  ['generations', 'i32', 1],
   // Slot of `returnAddress`, and how many calls regions wait for.
   ['returnSlot', 'i32', 1],
   ['callDepth', 'i32', 1],

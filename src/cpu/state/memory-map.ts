@@ -65,8 +65,9 @@ export const DECODED_SLOT_BYTES = 8;
 export const DECODED_END = 1024 * DECODED_SLOT_BYTES;
 /**
  * Behind the end slot: RAM offset in memory of the page, mode key, stores seen since it was entered; whether compiled
- * regions hold words of it, and how often such regions were dropped because a word changed; whether it
- * is executed in several translation modes. `covered` is a byte for
+ * regions hold words of it, and how often such regions were dropped because a word changed; whether it is executed in
+ * several translation modes; a number that is another one whenever what regions have taken of the page has become void.
+ * `covered` is a byte for
  * each word, 1 if it is part of a region; `heat` a 16-bit count of arrivals by branches for each word.
  */
 export const decodedPageInfo = {
@@ -76,6 +77,7 @@ export const decodedPageInfo = {
   regions: DECODED_END + 20,
   drops: DECODED_END + 24,
   mixed: DECODED_END + 28,
+  generation: DECODED_END + 32,
   covered: DECODED_END + 0x40,
   heat: DECODED_END + 0x440,
 } as const;

@@ -1,0 +1,86 @@
+// The pages that a region has code of, besides its own: those that the instruction TLB knows at places near by when the
+// region is made. Whether they are still there, with the same code, is looked up whenever control crosses over.
+
+import { FETCH_MODE_USUAL } from '../interpreter/handlers.ts';
+import { type StateField, stateOffset } from '../state/layout.ts';
+import {
+  decodedPageInfo,
+  FETCH_TLB_ENTRIES,
+  FETCH_TLB_ENTRY_BYTES,
+  fetchTlbEntry,
+  STATE_BASE,
+} from '../state/memory-map.ts';
+
+/** A page other than the region's own; `generation` is what it had when its words were read. */
+export interface ForeignPage {
+  /** Memory offset of the decoded page. */
+  readonly decoded: number;
+  readonly generation: number;
+}
+
+/** How many pages besides its own a region may have code of. */
+const MAX_FOREIGN_PAGES = 12;
+
+export class RegionPages {
+  private readonly view: DataView;
+  private readonly own: number;
+  private readonly ownEa: bigint;
+  /** More changes of code than this make a page unfit for regions. */
+  private readonly patience: number;
+  private readonly known = new Map<number, ForeignPage | undefined>();
+  private count = 0;
+
+  /** `own` is the memory offset of the region's decoded page, `ownEa` the effective address that it is executed at. */
+  constructor(view: DataView, own: number, ownEa: bigint, patience: number) {
+    this.view = view;
+    this.own = own;
+    this.ownEa = ownEa;
+    this.patience = patience;
+  }
+
+  /** The page `index` pages behind the region's own; undefined if the region cannot have code of it. */
+  foreign(index: number): ForeignPage | undefined {
+    if (this.known.has(index)) return this.known.get(index);
+    const found = this.count < MAX_FOREIGN_PAGES ? this.find(index) : undefined;
+    if (found) this.count++;
+    this.known.set(index, found);
+    return found;
+  }
+
+  /** Memory offset of the decoded page that a distance is in. */
+  decodedAt(offset: number): number | undefined {
+    const index = Math.floor(offset / 4096);
+    return index === 0 ? this.own : this.foreign(index)?.decoded;
+  }
+
+  /** The instruction word at a distance. */
+  word(offset: number): number | undefined {
+    const decoded = this.decodedAt(offset);
+    if (decoded === undefined) return undefined;
+    return this.view.getUint32(this.view.getUint32(decoded + decodedPageInfo.source, true) + (offset & 0xfff), true);
+  }
+
+  /** Whether control has been at a distance, as far as the interpreter has noted it. */
+  reached(offset: number): boolean {
+    const decoded = this.decodedAt(offset);
+    if (decoded === undefined) return false;
+    const at = decoded + (offset & 0xfff) / 4;
+    const heat = this.view.getUint16(decoded + decodedPageInfo.heat + (offset & 0xfff) / 2, true);
+    return heat > 0 || this.view.getUint8(at + decodedPageInfo.covered) === 1;
+  }
+
+  private find(index: number): ForeignPage | undefined {
+    const { view } = this;
+    const ea = BigInt.asUintN(64, this.ownEa + BigInt(index * 4096));
+    const place = Number((ea >> 8n) & BigInt((FETCH_TLB_ENTRIES - 1) * FETCH_TLB_ENTRY_BYTES));
+    const entry = view.getUint32(STATE_BASE + stateOffset('fetchTlb'), true) + place;
+    const field: StateField = ea >> 63n ? 'contextFetchKernel' : 'contextFetch';
+    const context = view.getBigUint64(STATE_BASE + stateOffset(field), true);
+    if (view.getBigUint64(entry + fetchTlbEntry.tag, true) !== (ea | context)) return undefined;
+    const decoded = view.getUint32(entry + fetchTlbEntry.page, true);
+    const usual = view.getUint32(decoded + decodedPageInfo.mode, true) === FETCH_MODE_USUAL;
+    const quiet = view.getUint32(decoded + decodedPageInfo.drops, true) <= this.patience;
+    if (!usual || !quiet || decoded === this.own) return undefined;
+    return { decoded, generation: view.getUint32(decoded + decodedPageInfo.generation, true) };
+  }
+}
