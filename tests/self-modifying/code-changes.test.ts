@@ -406,6 +406,28 @@ describe('a loop over two pages', () => {
     await same({ code: { [MAIN]: lines } });
   });
 
+  it('comes back from a call that ends a page', async () => {
+    const call = MAIN + 0xffc;
+    const lines = [
+      ...loadNumber(30, 30000),
+      'addi 31,0,0',
+      ...new Array<string>(1024 - 3 - 4).fill('ori 0,0,0'),
+      'loop:',
+      'addi 31,31,1',
+      'andi. 6,30,1',
+      'bc 4,2,@behind',
+      `bl .+${FIRST - call}`, // MAIN + 0xffc
+      'behind:',
+      'addi 31,31,2',
+      'addi 30,30,-1',
+      'cmpi 0,1,30,0',
+      'bc 4,2,@loop',
+      'sc 1',
+    ];
+    const tooLargeToCopy = [...new Array<string>(50).fill('addi 31,31,3'), 'bclr 20,0,0'];
+    await same({ code: { [MAIN]: lines, [FIRST]: tooLargeToCopy } });
+  });
+
   it('goes where branches from one page to the other lead', async () => {
     for (let seed = 1; seed <= 4; seed++) await same({ code: { [MAIN]: branching(seed) } });
   });

@@ -137,7 +137,7 @@ export class RegionCache implements RegionService {
     const kept = known?.entries.filter((entry) => entry !== offset && this.heat(page, entry) >= enough) ?? [];
     const reached = (at: number) => pages.reached(at);
     const graph = discoverRegion([offset, ...kept], (at) => pages.word(at), { ...this.limits, reached });
-    this.install(page, pages, graph, regions, known ? known.rebuilt + 1 : 0);
+    this.install(page, pages, graph, known ? known.rebuilt + 1 : 0);
   }
 
   /** Whether only a process executes in the page, as it does now. */
@@ -151,13 +151,7 @@ export class RegionCache implements RegionService {
     return this.view.getUint16(page + decodedPageInfo.heat + offset / 2, true);
   }
 
-  private install(
-    page: number,
-    pages: RegionPages,
-    graph: RegionGraph,
-    others: readonly Region[],
-    rebuilt: number,
-  ): void {
+  private install(page: number, pages: RegionPages, graph: RegionGraph, rebuilt: number): void {
     const { host, view } = this;
     const module = new ModuleBuilder();
     const values: Record<string, WebAssembly.ImportValue> = { memory: host.memory };
@@ -200,9 +194,7 @@ export class RegionCache implements RegionService {
       view.setUint32(slots[index] + 4, view.getUint32(source + entry, true), true);
     });
     const region: Region = { number, page, slots, entries, offsets, bytes: bytes.length, rebuilt };
-    const alive = others.filter((other) => this.isLive(other));
-    for (const other of this.byPage.get(page) ?? []) if (!alive.includes(other)) this.free(other);
-    this.byPage.set(page, [...alive, region]);
+    this.byPage.set(page, [...this.freeDead(page), region]);
     this.live++;
     this.liveBytes += bytes.length;
     this.made++;
@@ -229,13 +221,22 @@ export class RegionCache implements RegionService {
 
   /** Frees the regions that nothing leads to any more. */
   private sweep(): void {
-    for (const [page, regions] of this.byPage) {
-      const alive = regions.filter((region) => this.isLive(region));
-      for (const region of regions) if (!alive.includes(region)) this.free(region);
+    for (const page of this.byPage.keys()) {
+      const alive = this.freeDead(page);
       if (alive.length) this.byPage.set(page, alive);
       else this.byPage.delete(page);
     }
     this.sweepAt = this.live + Math.max(256, this.live >> 2);
+  }
+
+  /** Frees a page's regions that nothing leads to any more; those that are left, which the caller is to put down. */
+  private freeDead(page: number): Region[] {
+    const alive: Region[] = [];
+    for (const region of this.byPage.get(page) ?? []) {
+      if (this.isLive(region)) alive.push(region);
+      else this.free(region);
+    }
+    return alive;
   }
 
   /** Drops all regions: the code cache is full. */

@@ -65,6 +65,21 @@ describe('discovery', () => {
     });
   });
 
+  it('does not wait for a call that ends a page, though it has the code behind it', () => {
+    const words = new Map([
+      [4092, 'bl .+256'],
+      [4096, 'addi 3,3,1'],
+      [4100, 'bc 12,0,.-8'],
+    ]);
+    const fetch = (offset: number) => (words.has(offset) ? assemble(words.get(offset)!) : undefined);
+    const { blocks } = discoverRegion([4096], fetch, { ...inlining, reached: () => true });
+    expect(blocks.find(({ start }) => start === 4092)?.terminator).toEqual({
+      kind: 'call',
+      target: { kind: 'exit', offset: 4092 + 256 },
+      returnTo: { kind: 'exit', offset: 4096 },
+    });
+  });
+
   it('splits a block that a later branch leads into', () => {
     const code = program('addi 3,3,1', 'addi 3,3,2', 'addi 3,3,3', 'bc 12,0,.-4', 'sc 0');
     const { blocks } = discoverRegion([0], code, limits);

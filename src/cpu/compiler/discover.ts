@@ -226,9 +226,14 @@ function isNear(from: number, to: number): boolean {
   return Math.abs(pageIndex(from) - pageIndex(to)) <= 1;
 }
 
+/** Whether a region can wait for a call that returns to `behind`: in the page of the call, where a slot stands for it. */
+function canWait(behind: number): boolean {
+  return !startsPage(behind);
+}
+
 /** Has the region wait for the call at `offset`, if it is worth it. */
 function waitFor(frame: Frame, offset: number, limits: RegionLimits): boolean {
-  if (!limits.reached?.(offset + 4) || startsPage(offset + 4)) return false;
+  if (!limits.reached?.(offset + 4) || !canWait(offset + 4)) return false;
   frame.waiting.add(offset);
   return true;
 }
@@ -330,7 +335,7 @@ function terminatorOf(
       const callee = frame.callees.get(behind - 4);
       const inner = callee && builder.numbers.get(callee.frame)?.get(branch.target);
       const target: Edge = inner === undefined ? edge(branch.target) : { kind: 'block', block: inner };
-      return { kind: 'call', target, returnTo: edge(behind) };
+      return { kind: 'call', target, returnTo: canWait(behind) ? edge(behind) : { kind: 'exit', offset: behind } };
     }
     case 'return': {
       const returns = returnEdge?.kind === 'block' ? [returnEdge] : [];
