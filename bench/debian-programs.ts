@@ -78,7 +78,7 @@ def walk(node):
 x = 42
 root = Node(x)
 words = {}
-for i in range(1500):
+for i in range(6000):
     x = (x * 1103515245 + 12345) & 0x7fffffff
     insert(root, x)
     word = '%x' % x
@@ -86,7 +86,7 @@ for i in range(1500):
 total = 0
 for place, key in enumerate(walk(root)):
     total = (total * 31 + key * place) % 1000003
-squares = [n * n % 1009 for n in range(20000)]
+squares = [n * n % 1009 for n in range(80000)]
 print(total, sum(squares), sorted(words.items(), key=lambda item: (item[1], item[0]))[:3])
 `;
 

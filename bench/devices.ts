@@ -3,7 +3,16 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,8 +20,8 @@ import { fileURLToPath } from 'node:url';
 import { writeCpio } from '../src/backends/node/cpio.ts';
 
 const MIB = 2 ** 20;
-const DISK_BYTES = 128 * MIB;
-const RANDOM_ACCESSES = 2000;
+const DISK_BYTES = 512 * MIB;
+const RANDOM_ACCESSES = 10_000;
 const NET_BYTES = 32 * MIB;
 const PATIENCE_MS = 300_000;
 const command = fileURLToPath(new URL('../bin/powervisor', import.meta.url));
@@ -86,16 +95,16 @@ function prepare(folder: string, { kernel, initrd }: { kernel: string; initrd: s
   const bytes = readFileSync(whole);
   writeFileSync(whole, Buffer.concat([bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512), more]));
   const disk = join(folder, 'disk');
-  writeFileSync(disk, randomBytesOf(DISK_BYTES));
+  writeRandom(disk, DISK_BYTES);
   return { kernel, initrd: whole, disk };
 }
 
-/** So that nothing along the way can save work on zeroes. */
-function randomBytesOf(lenBytes: number): Uint8Array {
+/** Writes a file of random bytes, so that nothing along the way can save work on zeroes. */
+function writeRandom(path: string, lenBytes: number): void {
   const part = randomBytes(MIB);
-  const bytes = new Uint8Array(lenBytes);
-  for (let at = 0; at < lenBytes; at += MIB) bytes.set(part, at);
-  return bytes;
+  const file = openSync(path, 'w');
+  for (let at = 0; at < lenBytes; at += MIB) writeSync(file, part);
+  closeSync(file);
 }
 
 function start(peer: { readonly name: string; readonly node?: string }, { kernel, initrd, disk }: Files): ChildProcess {

@@ -66,7 +66,7 @@ const isWanted = (name: string) => {
 /** The loops of the pocket guest, without an operating system: the first has no branches in it and the shortest time. */
 async function pocketLoops(peer: Peer): Promise<void> {
   const begun = new Map<string, number>();
-  const repetitions = 12;
+  const repetitions = 40;
   const guest: Guest = { kernel: pocket, append: `plain only=bench bench=${repetitions}`, memory: '512M', cpus: 1 };
   await onLines(peer, guest, 'bench end', (line, ms) => {
     const begin = /^bench ([\w-]+) begin/.exec(line);

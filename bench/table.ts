@@ -39,11 +39,14 @@ export class Table {
       const results = new Set([...samples.values()].flat().map(({ result }) => result));
       const columns = machines.map((machine) => {
         const ms = best(machine);
+        const [first] = samples.get(machine) ?? [];
+        const [referenceFirst] = samples.get(reference) ?? [];
         const instructions = samples.get(machine)?.find((sample) => sample.instructions)?.instructions;
         return {
           machine,
           ms,
           ratio: ms === undefined || referenceMs === undefined ? undefined : referenceMs / ms,
+          firstRatio: first === undefined || referenceFirst === undefined ? undefined : referenceFirst.ms / first.ms,
           mips: ms === undefined || instructions === undefined ? undefined : instructions / ms / 1000,
         };
       });
@@ -52,12 +55,15 @@ export class Table {
       return { name, group, runs, referenceMs, columns, equal: results.size === 1, spread: spreadOf(samples) };
     });
     const groups = [...new Set(rows.map(({ group }) => group))];
+    const meanOf = (group: Group, which: 'ratio' | 'firstRatio') =>
+      machines.map((_, index) => {
+        const ratios = rows.filter((row) => row.group === group).map(({ columns }) => columns[index][which]);
+        return geometricMean(ratios.filter((ratio) => ratio !== undefined));
+      });
     const means = groups.map((group) => ({
       group,
-      ratios: machines.map((_, index) => {
-        const ratios = rows.filter((row) => row.group === group).map(({ columns }) => columns[index].ratio);
-        return geometricMean(ratios.filter((ratio) => ratio !== undefined));
-      }),
+      ratios: meanOf(group, 'ratio'),
+      firstRatios: meanOf(group, 'firstRatio'),
     }));
     return { rows, means };
   }
@@ -75,13 +81,19 @@ export interface Summary {
       readonly ms: number | undefined;
       /** How many times as fast as the reference. */
       readonly ratio: number | undefined;
+      /** The same of the first run of each alone, in which both have yet to translate the program. */
+      readonly firstRatio: number | undefined;
       readonly mips: number | undefined;
     }[];
     readonly equal: boolean;
     /** Worst over best sample, the largest of the machines. */
     readonly spread: number;
   }[];
-  readonly means: readonly { readonly group: Group; readonly ratios: readonly (number | undefined)[] }[];
+  readonly means: readonly {
+    readonly group: Group;
+    readonly ratios: readonly (number | undefined)[];
+    readonly firstRatios: readonly (number | undefined)[];
+  }[];
 }
 
 function bestOf(samples: readonly Sample[]): number | undefined {
@@ -104,6 +116,15 @@ function geometricMean(values: readonly number[]): number | undefined {
 
 const number = (value: number | undefined, digits: number) => (value === undefined ? '-' : value.toFixed(digits));
 
+/** Two lines for a group with several runs of its rows: of the best and of the first ones. */
+function meanRows(means: Summary['means']): { title: string; ratios: readonly (number | undefined)[] }[] {
+  return means.flatMap(({ group, ratios, firstRatios }) => {
+    const best = { title: `geometric mean, ${group}`, ratios };
+    const same = ratios.every((ratio, index) => ratio === firstRatios[index]);
+    return same ? [best] : [best, { title: `geometric mean, ${group}, first runs`, ratios: firstRatios }];
+  });
+}
+
 /** The summary for a terminal. */
 export function asText({ rows, means }: Summary, machines: readonly string[]): string {
   const head = `${'row'.padEnd(38)}${'runs'.padStart(5)}${'QEMU ms'.padStart(10)}${machines.map((name) => `${`${name} ms`.padStart(24)}${'ratio'.padStart(7)}`).join('')}  results`;
@@ -111,9 +132,9 @@ export function asText({ rows, means }: Summary, machines: readonly string[]): s
     const cells = columns.map(({ ms, ratio }) => `${number(ms, 1).padStart(24)}${number(ratio, 2).padStart(7)}`);
     return `${name.padEnd(38)}${runs.padStart(5)}${number(referenceMs, 1).padStart(10)}${cells.join('')}  ${equal ? 'equal' : 'DIFFER'}`;
   });
-  const meanLines = means.map(({ group, ratios }) => {
+  const meanLines = meanRows(means).map(({ title, ratios }) => {
     const cells = ratios.map((ratio) => `${''.padStart(24)}${number(ratio, 2).padStart(7)}`);
-    return `${`geometric mean, ${group}`.padEnd(38)}${''.padStart(15)}${cells.join('')}`;
+    return `${title.padEnd(38)}${''.padStart(15)}${cells.join('')}`;
   });
   return [head, ...lines, ...meanLines].join('\n');
 }
@@ -130,8 +151,8 @@ export function asMarkdown({ rows, means }: Summary, machines: readonly string[]
       ...columns.flatMap(({ ms, ratio }) => [number(ms, 1), number(ratio, 2)]),
     ]),
   );
-  const meanLines = means.map(({ group, ratios }) =>
-    line([`*geometric mean, ${group}*`, '', '', ...ratios.flatMap((ratio) => ['', number(ratio, 2)])]),
+  const meanLines = meanRows(means).map(({ title, ratios }) =>
+    line([`*${title}*`, '', '', ...ratios.flatMap((ratio) => ['', number(ratio, 2)])]),
   );
   return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...body, ...meanLines].join('\n');
 }

@@ -18,14 +18,14 @@ const flags = ['-O2', '-std=gnu11', '-static', '-mcpu=power8', '-ffp-contract=fa
 
 /** The rows made of programs of the busybox guest, as cases of a shell. */
 const busyboxCases = `
-      busybox-gzip) row $name 'head -c 400000 /bin/bench | gzip -c' ;;
-      busybox-gunzip) [ -f /tmp/packed ] || head -c 900000 /bin/bench | gzip -c > /tmp/packed; row $name 'gunzip -c /tmp/packed' ;;
-      busybox-bzip2) row $name 'head -c 60000 /bin/bench | bzip2 -c' ;;
-      busybox-sha512) row $name 'sha512sum /bin/busybox /bin/bench' ;;
-      busybox-awk) row $name "awk 'BEGIN { for (i = 0; i < 4000; i++) { n[i % 997] += i * 7 % 13; t += length(substr(i, 2) i) } for (k in n) t += n[k] * k; print t }'" ;;
+      busybox-gzip) row $name 'for k in 1 2; do head -c 600000 /bin/bench | gzip -c; done' ;;
+      busybox-gunzip) [ -f /tmp/packed ] || head -c 900000 /bin/bench | gzip -c > /tmp/packed; row $name 'for k in 1 2 3; do gunzip -c /tmp/packed; done' ;;
+      busybox-bzip2) row $name 'head -c 300000 /bin/bench | bzip2 -c' ;;
+      busybox-sha512) row $name 'for k in 1 2 3 4 5; do sha512sum /bin/busybox /bin/bench; done' ;;
+      busybox-awk) row $name "awk 'BEGIN { for (i = 0; i < 10000; i++) { n[i % 997] += i * 7 % 13; t += length(substr(i, 2) i) } for (k in n) t += n[k] * k; print t }'" ;;
       busybox-sort) row $name "awk 'BEGIN { x = 1; for (i = 0; i < 2000; i++) { x = (x * 1103515245 + 12345) % 2147483648; print x } }' | sort -n" ;;
-      shell-loop) row $name 'i=0; while [ $i -lt 2000 ]; do i=$((i + 1)); set -- $i $((i * i)); done; echo $2' ;;
-      shell-fork) row $name 'i=0; while [ $i -lt 20 ]; do i=$((i + 1)); /bin/busybox true; x=$(echo $i); done; echo $x' ;;
+      shell-loop) row $name 'i=0; while [ $i -lt 5000 ]; do i=$((i + 1)); set -- $i $((i * i)); done; echo $2' ;;
+      shell-fork) row $name 'i=0; while [ $i -lt 50 ]; do i=$((i + 1)); /bin/busybox true; x=$(echo $i); done; echo $x' ;;
       *) bench $name 1 ;;`;
 
 /**

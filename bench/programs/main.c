@@ -6,32 +6,33 @@
 
 const char *program_path;
 
-static const struct { const char *name; u64 (*run)(void); } rows[] = {
-  { "coremark-like", coremark_like },
-  { "dhrystone-like", dhrystone_like },
-  { "crc32-table", crc32_table },
-  { "crc32-bits", crc32_bits },
-  { "sieve-4m", sieve_4m },
-  { "quicksort", quicksort },
-  { "list-chase", list_chase },
-  { "matmul-int", matmul_int },
-  { "compress-lz", compress_lz },
-  { "aes-cbc", aes_cbc },
-  { "sha256", sha256_hash },
-  { "stack-interpreter", stack_interpreter },
-  { "indirect-calls", indirect_calls },
-  { "string-library", string_library },
-  { "vector-bytes", vector_bytes },
-  { "matmul-double", matmul_double },
-  { "nbody", nbody },
-  { "fft-double", fft_double },
-  { "matmul-float-vector", matmul_float_vector },
-  { "stencil-vector", stencil_vector },
-  { "system-calls", system_calls },
-  { "fork-exit", fork_exit },
-  { "fork-exec", fork_exec },
-  { "pipe-ping-pong", pipe_ping_pong },
-  { "page-faults", page_faults },
+/* `times`: how often a run does it, so that it takes QEMU some 300 ms on a machine of 2020. */
+static const struct { const char *name; u64 (*run)(void); int times; } rows[] = {
+  { "coremark-like", coremark_like, 4 },
+  { "dhrystone-like", dhrystone_like, 3 },
+  { "crc32-table", crc32_table, 3 },
+  { "crc32-bits", crc32_bits, 6 },
+  { "sieve-4m", sieve_4m, 5 },
+  { "quicksort", quicksort, 3 },
+  { "list-chase", list_chase, 3 },
+  { "matmul-int", matmul_int, 3 },
+  { "compress-lz", compress_lz, 9 },
+  { "aes-cbc", aes_cbc, 6 },
+  { "sha256", sha256_hash, 7 },
+  { "stack-interpreter", stack_interpreter, 8 },
+  { "indirect-calls", indirect_calls, 4 },
+  { "string-library", string_library, 8 },
+  { "vector-bytes", vector_bytes, 8 },
+  { "matmul-double", matmul_double, 2 },
+  { "nbody", nbody, 3 },
+  { "fft-double", fft_double, 3 },
+  { "matmul-float-vector", matmul_float_vector, 2 },
+  { "stencil-vector", stencil_vector, 2 },
+  { "system-calls", system_calls, 2 },
+  { "fork-exit", fork_exit, 3 },
+  { "fork-exec", fork_exec, 3 },
+  { "pipe-ping-pong", pipe_ping_pong, 2 },
+  { "page-faults", page_faults, 4 },
 };
 
 void *memory(size_t bytes)
@@ -54,7 +55,8 @@ int main(int argc, char **argv)
     for (int n = 0; n < repetitions; n++) {
       printf("@begin %s\n", rows[i].name);
       fflush(stdout);
-      u64 result = rows[i].run();
+      u64 result = 0;
+      for (int k = 0; k < rows[i].times; k++) result = mix(result, rows[i].run());
       printf("@end %s %llx\n", rows[i].name, (unsigned long long)result);
       fflush(stdout);
     }

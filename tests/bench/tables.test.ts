@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { exponent, growthMarkdown } from '../../bench/growth.ts';
 import { nodeNames, nodeVersion } from '../../bench/machines.ts';
-import { asMarkdown, Table } from '../../bench/table.ts';
+import { asMarkdown, asText, Table } from '../../bench/table.ts';
 
 describe('columns', () => {
   it('are named by version, and by number where that is not enough', () => {
@@ -29,7 +29,16 @@ describe('rows', () => {
       [40, 0.5],
       [10, 2],
     ]);
-    expect(means).toEqual([{ group: 'integer', ratios: [expect.closeTo(0.5), expect.closeTo(2)] }]);
+    expect(means).toEqual([
+      { group: 'integer', ratios: [expect.closeTo(0.5), expect.closeTo(2)], firstRatios: [expect.closeTo(0.75), expect.closeTo(3)] },
+    ]);
+    const text = asText(table.summary('qemu', ['one', 'two']), ['one', 'two']);
+    expect(text).toMatch(/^geometric mean, integer, first runs +0\.75 +3\.00$/m);
+  });
+  it('have one mean where each ran once', () => {
+    const table = new Table();
+    for (const machine of ['qemu', 'one']) table.record('row', 'integer', machine, { ms: 20, result: 'a' });
+    expect(asText(table.summary('qemu', ['one']), ['one'])).not.toContain('first runs');
   });
   it('are unequal if one result is', () => {
     const table = new Table();
