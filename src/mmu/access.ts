@@ -1,20 +1,16 @@
-// Memory accesses that the inline TLB probe did not settle: refills, members of a group that was looked up in vain, page-crossing accesses, stores to clean pages and
-// to code, and everything that is not RAM.
+// Memory accesses that the inline TLB probe did not settle: refills, members of a group that was looked up in vain,
+// page-crossing accesses, stores to clean pages and to code, and everything that is not RAM.
 //
 // On a fault these functions leave the vector in `fault` and return 0; the caller must look.
 
 import { get32, get64, getShared64, type Runtime, runtimeFunction, set32, set64 } from '../cpu/semantics/runtime.ts';
 import { dataTlbEntry, PAGE_INFO_INDEX_MASK, pageInfoFlag, RAM_BASE } from '../cpu/state/memory-map.ts';
-import { EXIT, VECTOR } from '../cpu/state/msr.ts';
+import { EXIT, MMIO, VECTOR } from '../cpu/state/msr.ts';
 import type { FunctionBuilder, I32, I64 } from '../wasm/ir.ts';
 import { pageInfoAddress, ramChanged } from './code-pages.ts';
 import { FAULT_EXIT, requirePresent } from './presence.ts';
 import { ACCESS, ENTRY, translate } from './radix.ts';
 import { CONTEXT_LOCKED, contextFor, dataEntryOffset, pageOf } from './tlb.ts';
-
-/** `mmioState`: no access under way; the host has answered the one in the `mmio` fields. */
-export const MMIO_IDLE = 0;
-export const MMIO_ANSWERED = 1;
 
 /** Returned by `locate` for an address outside of RAM; its real address is in `mmioAddress`. */
 const NOT_RAM = -1;
@@ -69,8 +65,8 @@ const find = runtimeFunction('find', ['i64', 'i32'], 'i32', (fn, rt) => {
 
 /** Asks the host for `bytes` bytes at `mmioAddress`, or takes its answer if it has been asked before. */
 const mmioLoad = runtimeFunction('mmioLoad', ['i32'], 'i64', (fn) => {
-  fn.if(get32(fn, 'mmioState').eq(MMIO_ANSWERED), () => {
-    set32(fn, 'mmioState', MMIO_IDLE);
+  fn.if(get32(fn, 'mmioState').eq(MMIO.answered), () => {
+    set32(fn, 'mmioState', MMIO.idle);
     fn.return(get64(fn, 'mmioData'));
   });
   set32(fn, 'mmioSize', fn.param32(0));
@@ -80,8 +76,8 @@ const mmioLoad = runtimeFunction('mmioLoad', ['i32'], 'i64', (fn) => {
 });
 
 const mmioStore = runtimeFunction('mmioStore', ['i32', 'i64'], undefined, (fn) => {
-  fn.if(get32(fn, 'mmioState').eq(MMIO_ANSWERED), () => {
-    set32(fn, 'mmioState', MMIO_IDLE);
+  fn.if(get32(fn, 'mmioState').eq(MMIO.answered), () => {
+    set32(fn, 'mmioState', MMIO.idle);
     fn.return();
   });
   set32(fn, 'mmioSize', fn.param32(0));
@@ -138,7 +134,7 @@ export const loadSlow = runtimeFunction('loadSlow', ['i64', 'i32'], 'i64', (fn, 
   );
 });
 
-/** Half of a page-crossing access is not RAM: no device register straddles a page. */
+/** An access in two parts of which one is not RAM: no device register straddles a page. */
 function refuseUnlessRam(fn: FunctionBuilder, ea: I64, first: I32, second: I32): void {
   fn.if(first.eq(NOT_RAM).or(second.eq(NOT_RAM)), () => {
     set64(fn, 'dar', ea);
@@ -218,13 +214,21 @@ export const hostAddressSlow = runtimeFunction('hostAddress', ['i64', 'i32', 'i3
   fn.return(host);
 });
 
-/** Checks that a store of 16 bytes could be done at `ea`, so that its halves can be done one after the other. */
-export const probeStore = runtimeFunction('probeStore', ['i64', 'i32'], undefined, (fn, rt: Runtime) => {
+/**
+ * Checks that a load or store of 16 bytes could be done at `ea`, so that its halves can be done one after the other: only
+ * in RAM, for the host answers one access an instruction. Elsewhere it is an alignment interrupt, as a processor may have
+ * for caching-inhibited storage (ISA 3.0B III 6.5.8).
+ */
+export const probeVector = runtimeFunction('probeVector', ['i64', 'i32'], undefined, (fn, rt: Runtime) => {
   const ea = fn.param64(0);
+  const access = fn.param32(1);
   set32(fn, 'fault', 0);
-  const store = fn.i32(ACCESS.store);
-  fn.if(fn.call('i32', rt.ref(locate), [ea, store]).eqz(), () => fn.return());
-  fn.if(crossesPage(ea, fn.param32(1)), () => {
-    fn.call('i32', rt.ref(locate), [pageOf(ea).add(4096), store]);
+  const first = fn.call('i32', rt.ref(find), [ea, access]);
+  fn.if(first.eqz(), () => fn.return());
+  fn.if(crossesPage(ea, fn.i32(16)), () => {
+    const second = fn.call('i32', rt.ref(find), [pageOf(ea).add(4096), access]);
+    fn.if(second, () => refuseUnlessRam(fn, ea, first, second));
+    fn.return();
   });
+  refuseUnlessRam(fn, ea, first, first);
 });

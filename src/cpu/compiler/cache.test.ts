@@ -223,6 +223,67 @@ describe('compiled regions', () => {
     expect(pair.compiler.vcpus[0].get64('gpr', 5)).toBe(25n);
   });
 
+  it('have what the host answered before an interrupt that came with it', () => {
+    const pair = new Pair(
+      [
+        word('lwz', { rt: 7, ra: 6, d: 8 }),
+        sc1, // not reached: the interrupt comes first
+      ],
+      {},
+      MSR.SF | MSR.LE | MSR.EE,
+    );
+    for (const core of pair.cores) {
+      core.memory.write(VECTOR.external, wordBytes([word('lwz', { rt: 8, ra: 6, d: 16 }), sc1]));
+      core.vcpus[0].set32('interruptLittleEndian', 1);
+      core.vcpus[0].set64('gpr', 0x20_0000n, 6);
+    }
+    const answer = (value: bigint) => {
+      expect(pair.run(1000)).toBe(EXIT.mmioRead);
+      for (const core of pair.cores) core.vcpus[0].answerMmio(value);
+    };
+    answer(5n);
+    for (const core of pair.cores) core.vcpus[0].set32('externalLine', 1);
+    answer(9n);
+    expect(pair.run(1000)).toBe(EXIT.hcall);
+    const [vcpu] = pair.compiler.vcpus;
+    expect([vcpu.get64('gpr', 7), vcpu.get64('gpr', 8)]).toEqual([5n, 9n]);
+    expect(vcpu.get64('srr0')).toBe(BigInt(START + 4));
+  });
+
+  it('lose what the host answered for an instruction that an interrupt of its own ends', () => {
+    const pair = new Pair([word('lwz', { rt: 7, ra: 6, d: 8 }), sc1]);
+    for (const core of pair.cores) {
+      core.memory.write(VECTOR.program, wordBytes([word('lwz', { rt: 8, ra: 6, d: 16 }), sc1]));
+      core.vcpus[0].set32('interruptLittleEndian', 1);
+      core.vcpus[0].set64('gpr', 0x20_0000n, 6);
+    }
+    expect(pair.run(1000)).toBe(EXIT.mmioRead);
+    for (const core of pair.cores) {
+      core.vcpus[0].answerMmio(5n);
+      // Another CPU replaces the instruction.
+      core.memory.write(START, wordBytes([0]));
+    }
+    expect(pair.run(1000)).toBe(EXIT.mmioRead);
+    expect(pair.compiler.vcpus[0].get64('mmioAddress')).toBe(0x20_0010n);
+  });
+
+  it('find vectors of registers of devices misaligned, for the host answers one access an instruction', () => {
+    for (const op of ['lxv', 'stxv']) {
+      const pair = new Pair(
+        [word('addis', { rt: 6, ra: 0, si: 0x20 }), word(op, { [op === 'lxv' ? 'xt' : 'xs']: 3, ra: 6, dq: 1 }), sc1],
+        {},
+        MSR.SF | MSR.LE | MSR.VSX | MSR.VEC | MSR.FP,
+      );
+      for (const core of pair.cores) {
+        core.memory.write(VECTOR.alignment, wordBytes([sc1]));
+        core.vcpus[0].set32('interruptLittleEndian', 1);
+      }
+      expect(pair.run(1000)).toBe(EXIT.hcall);
+      expect(pair.compiler.vcpus[0].get64('dar')).toBe(0x20_0010n);
+      expect(pair.compiler.vcpus[0].get64('srr0')).toBe(BigInt(START + 4));
+    }
+  });
+
   it('take traps, and find floating point unavailable, at the instruction', () => {
     const loop = (body: number) => [addi(4, 0, 5), mtctr(4), addi(5, 5, 1), body, bdnz(-2), sc1];
     const trap = new Pair(loop(word('twi', { to: 4, ra: 5, si: 3 })));

@@ -3,7 +3,7 @@
 //
 // What an instruction cannot do here it declines (`Declined`): the region then calls the interpreter's handler for it.
 
-import { hostAddressSlow, loadSlow, probeStore, storeSlow } from '../../mmu/access.ts';
+import { hostAddressSlow, loadSlow, probeVector, storeSlow } from '../../mmu/access.ts';
 import { ACCESS } from '../../mmu/radix.ts';
 import { contextFor, dataEntryOffset } from '../../mmu/tlb.ts';
 import { assert } from '../../util/errors.ts';
@@ -712,6 +712,8 @@ export class RegionEmitter implements Emitter {
       hit,
       () => fn.loadV128(host, operand),
       () => {
+        fn.callVoid(this.runtime(probeVector), [ea, fn.i32(ACCESS.load)]);
+        this.leaveOnFault();
         const low = fn.call('i64', this.runtime(loadSlow), [ea, fn.i32(8)]);
         this.leaveOnFault();
         const high = fn.call('i64', this.runtime(loadSlow), [ea.add(8), fn.i32(8)]);
@@ -729,7 +731,7 @@ export class RegionEmitter implements Emitter {
       hit,
       () => fn.storeV128(host, value, operand),
       () => {
-        fn.callVoid(this.runtime(probeStore), [ea, fn.i32(16)]);
+        fn.callVoid(this.runtime(probeVector), [ea, fn.i32(ACCESS.store)]);
         this.leaveOnFault();
         fn.callVoid(this.runtime(storeSlow), [ea, fn.i32(8), value.extract64(0), this.currentPage]);
         this.leaveOnFault();

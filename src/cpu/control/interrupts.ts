@@ -2,8 +2,8 @@
 
 import { contextChanged, flushFetch } from '../../mmu/tlb.ts';
 import type { FunctionBuilder, I32, I64 } from '../../wasm/ir.ts';
-import { get32, get64, runtimeFunction, set64 } from '../semantics/runtime.ts';
-import { MSR, VECTOR } from '../state/msr.ts';
+import { get32, get64, runtimeFunction, set32, set64 } from '../semantics/runtime.ts';
+import { MMIO, MSR, VECTOR } from '../state/msr.ts';
 
 /** SRR1 bits that an interrupt replaces by its cause: 33:36 and 42:47. */
 export const SRR1_CAUSE_MASK = 0x783f_0000n;
@@ -25,6 +25,8 @@ export function interruptMsr(fn: FunctionBuilder, old: I64): I64 {
 export const enterInterrupt = runtimeFunction('enterInterrupt', ['i32', 'i64', 'i32'], undefined, (fn, rt) => {
   const vector = fn.param32(0);
   const old = get64(fn, 'msr');
+  // Whatever the host has answered is not for the handler. The access is done anew afterwards.
+  set32(fn, 'mmioState', MMIO.idle);
   set64(fn, 'srr0', fn.param64(1));
   set64(fn, 'srr1', old.and(~SRR1_CAUSE_MASK).or(fn.param32(2).extendU()));
   const relocated = relocates(fn, old).and(vector.gtU(VECTOR.machineCheck));
@@ -54,8 +56,12 @@ export const pendingInterrupt = runtimeFunction('pendingInterrupt', [], 'i32', (
   fn.return(fn.i32(VECTOR.decrementer).selectIf(timebaseNow(fn).gtS(get64(fn, 'decExpiry')), 0));
 });
 
-/** Takes the interrupt that is waiting, if MSR[EE] lets it; SRR0 is `nia`. */
+/**
+ * Takes the interrupt that is waiting, if MSR[EE] lets it; SRR0 is `nia`. An instruction whose access to a device the host
+ * has done comes to its end first.
+ */
 export const takePending = runtimeFunction('takePending', [], undefined, (fn, rt) => {
+  fn.if(get32(fn, 'mmioState').ne(MMIO.idle), () => fn.return());
   fn.if(get64(fn, 'msr').and(MSR.EE).eqz(), () => fn.return());
   const vector = fn.call('i32', rt.ref(pendingInterrupt), []);
   fn.if(vector, () => fn.callVoid(rt.ref(enterInterrupt), [vector, get64(fn, 'nia'), fn.i32(0)]));

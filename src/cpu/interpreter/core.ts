@@ -2,7 +2,6 @@
 // has its registers where the interpreter works.
 
 import { GuestMemory, type RamWriteObserver } from '../../memory/guest-memory.ts';
-import { MMIO_ANSWERED, MMIO_IDLE } from '../../mmu/access.ts';
 import { assert, PowervisorError } from '../../util/errors.ts';
 import { instructions } from '../isa/table.ts';
 import type { SemanticsMap } from '../semantics/emitter.ts';
@@ -33,7 +32,7 @@ import {
   SHARED_BASE,
   STATE_BASE,
 } from '../state/memory-map.ts';
-import type { ExitReason } from '../state/msr.ts';
+import { EXIT, type ExitReason, MMIO } from '../state/msr.ts';
 import { type GeneratedInterpreter, generateInterpreter } from './generate.ts';
 import { FETCH_MODE_USUAL, handlerSelector } from './handlers.ts';
 import { type InterpreterImage, interpreterOf } from './image.ts';
@@ -189,6 +188,15 @@ export class CpuCore implements RamWriteObserver {
   run(id: number, budget: number, timebase: bigint): { reason: ExitReason; executed: number } {
     this.select(id);
     const vcpu = this.vcpus[id];
+    if (vcpu.get32('mmioState') === MMIO.idle || budget <= 1) return this.runPiece(vcpu, budget, timebase);
+    // An instruction whose access the host has done comes to its end; then interrupts are looked for.
+    const first = this.runPiece(vcpu, 1, timebase);
+    if (first.reason !== EXIT.budget) return first;
+    const rest = this.runPiece(vcpu, budget - first.executed, timebase + BigInt(first.executed));
+    return { reason: rest.reason, executed: first.executed + rest.executed };
+  }
+
+  private runPiece(vcpu: Vcpu, budget: number, timebase: bigint): { reason: ExitReason; executed: number } {
     const retired = vcpu.get64('retiredEnd') - BigInt(vcpu.get32('budget'));
     vcpu.set64('retiredEnd', retired + BigInt(budget));
     vcpu.set64('tbEnd', timebase + BigInt(budget));
@@ -313,7 +321,7 @@ export class Vcpu {
   /** The answer to an MMIO exit; the access is executed again and finds it. */
   answerMmio(value: bigint): void {
     this.set64('mmioData', value);
-    this.set32('mmioState', MMIO_ANSWERED);
+    this.set32('mmioState', MMIO.answered);
     this.set32('fault', 0);
   }
   /** All registers to zero, as before a start; what belongs to the vCPU itself stays. */
@@ -322,7 +330,7 @@ export class Vcpu {
     const retired = this.retired;
     new Uint8Array(this.view.buffer, base, stateBytes).fill(0);
     this.set64('retiredEnd', retired);
-    this.set32('mmioState', MMIO_IDLE);
+    this.set32('mmioState', MMIO.idle);
   }
   /** A copy of the whole block, without what instructions put down while they are executed. */
   block(): Uint8Array {

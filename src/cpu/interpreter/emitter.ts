@@ -1,6 +1,6 @@
 // The emitter of the interpreter: operand fields come from the instruction word at run time, registers are in memory.
 
-import { hostAddressSlow, loadSlow, probeStore, storeSlow } from '../../mmu/access.ts';
+import { hostAddressSlow, loadSlow, probeVector, storeSlow } from '../../mmu/access.ts';
 import { ACCESS } from '../../mmu/radix.ts';
 import {
   contextChanged,
@@ -304,6 +304,8 @@ export class InterpreterEmitter implements Emitter {
       hit,
       () => fn.loadV128(host),
       () => {
+        fn.callVoid(this.runtime(probeVector), [ea, fn.i32(ACCESS.load)]);
+        this.leaveOnFault();
         const low = fn.call('i64', this.runtime(loadSlow), [ea, fn.i32(8)]);
         this.leaveOnFault();
         const high = fn.call('i64', this.runtime(loadSlow), [this.ea(ea.add(8)), fn.i32(8)]);
@@ -324,7 +326,7 @@ export class InterpreterEmitter implements Emitter {
       () => fn.storeV128(host, ordered),
       () => {
         const running = pageOfSlot(this.ip);
-        fn.callVoid(this.runtime(probeStore), [ea, fn.i32(16)]);
+        fn.callVoid(this.runtime(probeVector), [ea, fn.i32(ACCESS.store)]);
         this.leaveOnFault();
         fn.callVoid(this.runtime(storeSlow), [ea, fn.i32(8), ordered.extract64(0), running]);
         this.leaveOnFault();

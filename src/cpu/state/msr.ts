@@ -82,3 +82,6 @@ export const EXIT = {
   absentPage: 8,
 } as const;
 export type ExitReason = (typeof EXIT)[keyof typeof EXIT];
+
+/** `mmioState`: no access under way; the host has answered the one in the `mmio` fields. */
+export const MMIO = { idle: 0, answered: 1 } as const;
