@@ -9,7 +9,6 @@ import type { RegionHost } from '../../src/cpu/interpreter/region-service.ts';
 import { semantics } from '../../src/cpu/semantics/index.ts';
 import { presence } from '../../src/cpu/state/memory-map.ts';
 import { EXIT, MSR } from '../../src/cpu/state/msr.ts';
-import { MMIO_ANSWERED, MMIO_IDLE } from '../../src/mmu/access.ts';
 import { assembleAt, loadNumber } from '../self-modifying/programs.ts';
 import { randomWords } from '../support/random.ts';
 import { type Engine, lockstep, type Subject } from './lockstep.ts';
@@ -209,7 +208,6 @@ function subject(engine: Engine, test: Case): Subject {
   vcpu.set64('decExpiry', 1n << 62n);
   let timebase = 0n;
   let running = true;
-  let asked = 0;
   let answers = 0;
   let absences = 0;
   return {
@@ -222,12 +220,7 @@ function subject(engine: Engine, test: Case): Subject {
         const { reason, executed } = core.run(0, budget, timebase);
         timebase += BigInt(executed);
         if (reason === EXIT.mmioRead || reason === EXIT.mmioWrite) {
-          // A vector is two accesses, of which only one can have its answer: such an instruction is left out.
-          const stuck = executed === 0 && vcpu.get32('mmioSize') === 8 && ++asked > 2;
-          if (stuck) vcpu.set64('nia', vcpu.get64('nia') + 4n);
-          else vcpu.set64('mmioData', vcpu.get64('mmioAddress') * 3n);
-          vcpu.set32('mmioState', stuck ? MMIO_IDLE : MMIO_ANSWERED);
-          if (stuck || executed > 0) asked = 0;
+          vcpu.answerMmio(vcpu.get64('mmioAddress') * 3n);
           answers++;
         } else if (reason === EXIT.absentPage) {
           core.markPages(Number(vcpu.get64('mmioAddress')) & -0x1000, 0x1000, 0);
