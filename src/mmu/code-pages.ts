@@ -5,7 +5,7 @@
 // pass unseen. Such a store clears the slots of the words it touches, which makes them be decoded anew; a page that is
 // mostly stored to gives its decoded page back.
 
-import { getShared32, getShared64, runtimeFunction, setShared32 } from '../cpu/semantics/runtime.ts';
+import { get32, get64, getShared32, getShared64, runtimeFunction, setShared32 } from '../cpu/semantics/runtime.ts';
 import {
   DATA_TLB_BASE,
   DATA_TLB_BYTES,
@@ -110,11 +110,13 @@ const dropAllDecodedPages = runtimeFunction('dropAllDecodedPages', [], undefined
   setShared32(fn, 'decodedPageResets', getShared32(fn, 'decodedPageResets').add(1));
 });
 
-/** Makes all void that regions have taken of a decoded page. */
+/** Makes all void that regions have taken of a decoded page, whose counts are zero and begin anew. */
 function renew(fn: FunctionBuilder, decoded: I32): void {
   const generation = getShared32(fn, 'generations').add(1);
   setShared32(fn, 'generations', generation);
   fn.store32(decoded, generation, decodedPageInfo.generation);
+  const now = get64(fn, 'tbEnd').sub(get32(fn, 'budget').extendS());
+  fn.store32(decoded, now.shrU(20).wrap(), decodedPageInfo.since);
 }
 
 /** Drops the compiled regions of the decoded page at memory offset `decoded`, and what was counted for them. */

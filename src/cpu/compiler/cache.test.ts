@@ -72,6 +72,11 @@ class Pair {
     return wanted.reason;
   }
 
+  /** Time passes in which nothing is executed. */
+  wait(ticks: bigint): void {
+    this.timebase += ticks;
+  }
+
   /** Runs in slices until something other than the budget ends one. */
   runInSlices(budget: number): ExitReason {
     for (let slices = 0; slices < 10_000; slices++) {
@@ -330,6 +335,21 @@ describe('compiled regions', () => {
     }
     pair.run(1);
     expect(pair.compiler.vcpus[0].get64('nia')).toBe(BigInt(VECTOR.trace));
+  });
+
+  it('are not made of code that took a long time to become hot', () => {
+    // An endless loop of two instructions.
+    const pair = new Pair([addi(3, 3, 1), word('b', { li: -1 })], { threshold: 100 });
+    const made = (arrivals: number) => {
+      pair.run(2 * arrivals);
+      return pair.regions.statistics().regions;
+    };
+    expect(made(60)).toBe(0);
+    pair.wait(1n << 32n);
+    // 101 by now, which count as 50.
+    expect(made(41)).toBe(0);
+    expect(made(45)).toBe(0);
+    expect(made(10)).toBe(1);
   });
 
   it('are all dropped when there is too much code, and made again', () => {

@@ -11,7 +11,7 @@ import { runtimeExport } from '../interpreter/generate.ts';
 import { FETCH_MODE_USUAL } from '../interpreter/handlers.ts';
 import type { RegionHost, RegionService } from '../interpreter/region-service.ts';
 import { stateOffset } from '../state/layout.ts';
-import { DECODED_PAGE_STRIDE, decodedPageInfo, RAM_BASE, STATE_BASE } from '../state/memory-map.ts';
+import { DECODED_HEAT_BYTES, DECODED_PAGE_STRIDE, decodedPageInfo, RAM_BASE, STATE_BASE } from '../state/memory-map.ts';
 import { discoverRegion, type RegionLimits } from './discover.ts';
 import type { MadeRegion } from './dump.ts';
 import { USER_DATA_TLB } from './emitter.ts';
@@ -73,6 +73,8 @@ interface Region {
 /** How often a region takes in one more entry; afterwards the entry gets a region of its own. */
 const MAX_REBUILDS = 6;
 const MAX_ENTRIES = 32;
+/** In 2^20 ticks of the timebase: 4 seconds, or 2 thousand million instructions by the virtual clock. */
+const HEAT_WINDOW = 2048;
 const INLINE = { maxInlined: 40, maxInlineDepth: 2 };
 
 export class RegionCache implements RegionService {
@@ -119,9 +121,28 @@ export class RegionCache implements RegionService {
     if (offset >= 4096 || this.isEntry(page, ip)) return;
     if (view.getUint32(page + decodedPageInfo.mode, true) !== FETCH_MODE_USUAL) return;
     if (view.getUint32(page + decodedPageInfo.drops, true) > this.options.patience) return;
+    if (this.tookLong(page)) return;
     const begun = this.options.now?.() ?? 0;
     this.compile(page, offset);
     this.spent += (this.options.now?.() ?? 0) - begun;
+  }
+
+  /**
+   * Whether the counts of a page are older than `HEAT_WINDOW`: code that a long time has made hot is not worth a region, and
+   * in the end everything would have one. The counts are halved then, and what is hot indeed comes again soon.
+   */
+  private tookLong(page: number): boolean {
+    const { view } = this;
+    const ticks =
+      view.getBigUint64(STATE_BASE + stateOffset('tbEnd'), true) -
+      BigInt(view.getInt32(STATE_BASE + stateOffset('budget'), true));
+    const now = Number(BigInt.asUintN(32, ticks >> 20n));
+    if ((now - view.getUint32(page + decodedPageInfo.since, true)) >>> 0 <= HEAT_WINDOW) return false;
+    view.setUint32(page + decodedPageInfo.since, now, true);
+    const heat = page + decodedPageInfo.heat;
+    for (let at = heat; at < heat + DECODED_HEAT_BYTES; at += 2)
+      view.setUint16(at, view.getUint16(at, true) >> 1, true);
+    return true;
   }
 
   private compile(page: number, offset: number): void {

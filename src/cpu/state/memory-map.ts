@@ -66,9 +66,9 @@ export const DECODED_END = 1024 * DECODED_SLOT_BYTES;
 /**
  * Behind the end slot: RAM offset in memory of the page, mode key, stores seen since it was entered; whether compiled
  * regions hold words of it, and how often such regions were dropped because a word changed; whether it is executed in
- * several translation modes; a number that is another one whenever what regions have taken of the page has become void.
- * `covered` is a byte for
- * each word, 1 if it is part of a region; `heat` a 16-bit count of arrivals by branches for each word.
+ * several translation modes; a number that is another one whenever what regions have taken of the page has become void;
+ * when its counts of arrivals began, in 2^20 ticks of the timebase. `covered` is a byte for each word, 1 if it is part of a
+ * region; `heat` a 16-bit count of arrivals by branches for each word.
  */
 export const decodedPageInfo = {
   source: DECODED_END + 8,
@@ -78,6 +78,7 @@ export const decodedPageInfo = {
   drops: DECODED_END + 24,
   mixed: DECODED_END + 28,
   generation: DECODED_END + 32,
+  since: DECODED_END + 36,
   covered: DECODED_END + 0x40,
   heat: DECODED_END + 0x440,
 } as const;
