@@ -1,5 +1,7 @@
 // A growing byte buffer with the integer encodings of the WebAssembly binary format (section 5.2).
 
+const encoder = new TextEncoder();
+
 export class ByteWriter {
   private buffer = new Uint8Array(256);
   private used = 0;
@@ -12,8 +14,13 @@ export class ByteWriter {
     return this.buffer.slice(0, this.used);
   }
 
+  /** Takes back what stands behind the first `length` bytes. */
+  truncate(length: number): void {
+    this.used = length;
+  }
+
   u8(value: number): void {
-    this.reserve(1);
+    if (this.used === this.buffer.length) this.reserve(1);
     this.buffer[this.used++] = value;
   }
 
@@ -78,7 +85,7 @@ export class ByteWriter {
   }
 
   name(text: string): void {
-    const encoded = new TextEncoder().encode(text);
+    const encoded = encoder.encode(text);
     this.unsigned(encoded.length);
     this.append(encoded);
   }

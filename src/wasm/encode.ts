@@ -17,6 +17,15 @@ import { opcode, type ValueType, valueTypeCode } from './opcodes.ts';
 const OP_END = 0x0b;
 const OP_ELSE = 0x05;
 
+const loadOps = { i32: 'i32.load', i64: 'i64.load', f32: 'f32.load', f64: 'f64.load', v128: 'v128.load' } as const;
+const storeOps = {
+  i32: 'i32.store',
+  i64: 'i64.store',
+  f32: 'f32.store',
+  f64: 'f64.store',
+  v128: 'v128.store',
+} as const;
+
 /** A branch of a body by its byte offset, and whether it is usually taken. */
 export interface BranchHint {
   readonly offset: number;
@@ -37,11 +46,9 @@ function dropDeadUses(list: readonly Statement[]): void {
   for (let i = list.length - 1; i >= 0; i--) {
     const s = list[i];
     switch (s.kind) {
-      case 'compute': {
-        const { value } = s;
-        if (value.kind === 'pure' && value.uses === 0) for (const arg of value.args) arg.uses--;
+      case 'pure':
+        if (s.uses === 0) for (const arg of s.args) arg.uses--;
         break;
-      }
       case 'if':
         dropDeadUses(s.no);
         dropDeadUses(s.yes);
@@ -63,6 +70,10 @@ class BodyEncoder {
   /** Locals whose value nobody needs any more. */
   private readonly free: Record<ValueType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] };
   private readonly labels: Label[] = [];
+  /** The value whose local the last instruction sets, if `setTo` is where the code ends, and where that instruction starts. */
+  private lastSet: Value | undefined;
+  private setFrom = 0;
+  private setTo = -1;
 
   constructor(fn: FunctionBuilder) {
     this.fn = fn;
@@ -98,8 +109,31 @@ class BodyEncoder {
   private statement(s: Statement): void {
     const { code } = this;
     switch (s.kind) {
-      case 'compute':
-        this.compute(s.value);
+      case 'pure':
+      case 'effect':
+        this.compute(s);
+        return;
+      case 'saveSlots':
+        for (const { slot, address } of s.slots) {
+          code.u8(0x41);
+          code.signed(address);
+          code.u8(0x20);
+          code.unsigned(this.slotLocal(slot));
+          this.op(storeOps[slot.type]);
+          code.unsigned(0);
+          code.unsigned(0);
+        }
+        return;
+      case 'loadSlots':
+        for (const { slot, address } of s.slots) {
+          code.u8(0x41);
+          code.signed(address);
+          this.op(loadOps[slot.type]);
+          code.unsigned(0);
+          code.unsigned(0);
+          code.u8(0x21);
+          code.unsigned(this.slotLocal(slot));
+        }
         return;
       case 'store':
         this.push(s.address);
@@ -182,7 +216,7 @@ class BodyEncoder {
 
   private depth(label: Label): number {
     const at = this.labels.lastIndexOf(label);
-    assert(at >= 0, `${this.fn.name}: branch to a label that is not open`);
+    if (at < 0) assert(false, `${this.fn.name}: branch to a label that is not open`);
     return this.labels.length - 1 - at;
   }
 
@@ -217,16 +251,30 @@ class BodyEncoder {
       return;
     }
     value.local = this.newLocal(value.type);
+    this.setFrom = this.code.length;
     this.code.u8(0x21);
     this.code.unsigned(value.local);
+    this.setTo = this.code.length;
+    this.lastSet = value;
   }
 
   private push(value: Value): void {
     if (value.local >= 0) {
-      this.code.u8(0x20);
-      this.code.unsigned(value.local);
       // What a loop may come back to keeps its local.
-      if (--value.uses === 0 && !value.usedInInnerLoop) this.free[value.type].push(value.local);
+      const last = --value.uses === 0 && !value.usedInInnerLoop;
+      if (this.lastSet === value && this.setTo === this.code.length) {
+        // It has just been put there: it stays on the stack, and in the local if there is more to come.
+        this.code.truncate(this.setFrom);
+        this.lastSet = undefined;
+        if (!last) {
+          this.code.u8(0x22);
+          this.code.unsigned(value.local);
+        }
+      } else {
+        this.code.u8(0x20);
+        this.code.unsigned(value.local);
+      }
+      if (last) this.free[value.type].push(value.local);
       return;
     }
     switch (value.kind) {

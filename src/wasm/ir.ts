@@ -39,7 +39,7 @@ export abstract class Value {
     this.uses = 0;
     this.usedInInnerLoop = false;
     this.local = -1;
-    for (const arg of args) fn.use(arg);
+    for (let i = 0; i < args.length; i++) fn.use(args[i]);
   }
 }
 
@@ -116,8 +116,18 @@ export class Label {
   }
 }
 
+/** A register's place in memory and the variable that stands for it meanwhile. */
+export interface KeptSlot {
+  readonly slot: VariableSlot;
+  /** Byte offset in memory. */
+  readonly address: number;
+}
+
+/** A value that stands in a list of statements is computed there. */
 export type Statement =
-  | { readonly kind: 'compute'; readonly value: Value }
+  | Value
+  /** Variables to memory, or the other way round. */
+  | { readonly kind: 'saveSlots' | 'loadSlots'; readonly slots: readonly KeptSlot[] }
   | {
       readonly kind: 'store';
       readonly op: string;
@@ -152,95 +162,95 @@ type Int64 = I64 | bigint | number;
 export class I32 extends Value {
   declare readonly type: 'i32';
   private bin(op: string, other: Int32): I32 {
-    return this.fn.pure32(`i32.${op}`, [this, this.fn.toI32(other)]);
+    return this.fn.pure32(op, [this, this.fn.toI32(other)]);
   }
   private un(op: string): I32 {
-    return this.fn.pure32(`i32.${op}`, [this]);
+    return this.fn.pure32(op, [this]);
   }
   /** The value if it is known while generating. */
   get known(): number | undefined {
     return this.kind === 'const' ? (this.imm as number) : undefined;
   }
   add(other: Int32): I32 {
-    return this.bin('add', other);
+    return this.bin('i32.add', other);
   }
   sub(other: Int32): I32 {
-    return this.bin('sub', other);
+    return this.bin('i32.sub', other);
   }
   mul(other: Int32): I32 {
-    return this.bin('mul', other);
+    return this.bin('i32.mul', other);
   }
   and(other: Int32): I32 {
-    return this.bin('and', other);
+    return this.bin('i32.and', other);
   }
   or(other: Int32): I32 {
-    return this.bin('or', other);
+    return this.bin('i32.or', other);
   }
   xor(other: Int32): I32 {
-    return this.bin('xor', other);
+    return this.bin('i32.xor', other);
   }
   shl(other: Int32): I32 {
-    return this.bin('shl', other);
+    return this.bin('i32.shl', other);
   }
   shrU(other: Int32): I32 {
-    return this.bin('shr_u', other);
+    return this.bin('i32.shr_u', other);
   }
   shrS(other: Int32): I32 {
-    return this.bin('shr_s', other);
+    return this.bin('i32.shr_s', other);
   }
   rotl(other: Int32): I32 {
-    return this.bin('rotl', other);
+    return this.bin('i32.rotl', other);
   }
   rotr(other: Int32): I32 {
-    return this.bin('rotr', other);
+    return this.bin('i32.rotr', other);
   }
   eq(other: Int32): I32 {
-    return this.bin('eq', other);
+    return this.bin('i32.eq', other);
   }
   ne(other: Int32): I32 {
-    return this.bin('ne', other);
+    return this.bin('i32.ne', other);
   }
   ltS(other: Int32): I32 {
-    return this.bin('lt_s', other);
+    return this.bin('i32.lt_s', other);
   }
   ltU(other: Int32): I32 {
-    return this.bin('lt_u', other);
+    return this.bin('i32.lt_u', other);
   }
   gtS(other: Int32): I32 {
-    return this.bin('gt_s', other);
+    return this.bin('i32.gt_s', other);
   }
   gtU(other: Int32): I32 {
-    return this.bin('gt_u', other);
+    return this.bin('i32.gt_u', other);
   }
   leS(other: Int32): I32 {
-    return this.bin('le_s', other);
+    return this.bin('i32.le_s', other);
   }
   leU(other: Int32): I32 {
-    return this.bin('le_u', other);
+    return this.bin('i32.le_u', other);
   }
   geS(other: Int32): I32 {
-    return this.bin('ge_s', other);
+    return this.bin('i32.ge_s', other);
   }
   geU(other: Int32): I32 {
-    return this.bin('ge_u', other);
+    return this.bin('i32.ge_u', other);
   }
   eqz(): I32 {
-    return this.un('eqz');
+    return this.un('i32.eqz');
   }
   clz(): I32 {
-    return this.un('clz');
+    return this.un('i32.clz');
   }
   ctz(): I32 {
-    return this.un('ctz');
+    return this.un('i32.ctz');
   }
   popcnt(): I32 {
-    return this.un('popcnt');
+    return this.un('i32.popcnt');
   }
   extend8S(): I32 {
-    return this.un('extend8_s');
+    return this.un('i32.extend8_s');
   }
   extend16S(): I32 {
-    return this.un('extend16_s');
+    return this.un('i32.extend16_s');
   }
   not(): I32 {
     return this.xor(-1);
@@ -275,102 +285,102 @@ export class I32 extends Value {
 export class I64 extends Value {
   declare readonly type: 'i64';
   private bin(op: string, other: Int64): I64 {
-    return this.fn.pure64(`i64.${op}`, [this, this.fn.toI64(other)]);
+    return this.fn.pure64(op, [this, this.fn.toI64(other)]);
   }
   private cmp(op: string, other: Int64): I32 {
-    return this.fn.pure32(`i64.${op}`, [this, this.fn.toI64(other)]);
+    return this.fn.pure32(op, [this, this.fn.toI64(other)]);
   }
   private un(op: string): I64 {
-    return this.fn.pure64(`i64.${op}`, [this]);
+    return this.fn.pure64(op, [this]);
   }
   /** The value, as a signed number, if it is known while generating. */
   get known(): bigint | undefined {
     return this.kind === 'const' ? (this.imm as bigint) : undefined;
   }
   add(other: Int64): I64 {
-    return this.bin('add', other);
+    return this.bin('i64.add', other);
   }
   sub(other: Int64): I64 {
-    return this.bin('sub', other);
+    return this.bin('i64.sub', other);
   }
   mul(other: Int64): I64 {
-    return this.bin('mul', other);
+    return this.bin('i64.mul', other);
   }
   and(other: Int64): I64 {
-    return this.bin('and', other);
+    return this.bin('i64.and', other);
   }
   or(other: Int64): I64 {
-    return this.bin('or', other);
+    return this.bin('i64.or', other);
   }
   xor(other: Int64): I64 {
-    return this.bin('xor', other);
+    return this.bin('i64.xor', other);
   }
   /** Shift amounts are taken modulo 64, as in WebAssembly. */
   shl(other: Int64): I64 {
-    return this.bin('shl', other);
+    return this.bin('i64.shl', other);
   }
   shrU(other: Int64): I64 {
-    return this.bin('shr_u', other);
+    return this.bin('i64.shr_u', other);
   }
   shrS(other: Int64): I64 {
-    return this.bin('shr_s', other);
+    return this.bin('i64.shr_s', other);
   }
   rotl(other: Int64): I64 {
-    return this.bin('rotl', other);
+    return this.bin('i64.rotl', other);
   }
   rotr(other: Int64): I64 {
-    return this.bin('rotr', other);
+    return this.bin('i64.rotr', other);
   }
   eq(other: Int64): I32 {
-    return this.cmp('eq', other);
+    return this.cmp('i64.eq', other);
   }
   ne(other: Int64): I32 {
-    return this.cmp('ne', other);
+    return this.cmp('i64.ne', other);
   }
   ltS(other: Int64): I32 {
-    return this.cmp('lt_s', other);
+    return this.cmp('i64.lt_s', other);
   }
   ltU(other: Int64): I32 {
-    return this.cmp('lt_u', other);
+    return this.cmp('i64.lt_u', other);
   }
   gtS(other: Int64): I32 {
-    return this.cmp('gt_s', other);
+    return this.cmp('i64.gt_s', other);
   }
   gtU(other: Int64): I32 {
-    return this.cmp('gt_u', other);
+    return this.cmp('i64.gt_u', other);
   }
   leS(other: Int64): I32 {
-    return this.cmp('le_s', other);
+    return this.cmp('i64.le_s', other);
   }
   leU(other: Int64): I32 {
-    return this.cmp('le_u', other);
+    return this.cmp('i64.le_u', other);
   }
   geS(other: Int64): I32 {
-    return this.cmp('ge_s', other);
+    return this.cmp('i64.ge_s', other);
   }
   geU(other: Int64): I32 {
-    return this.cmp('ge_u', other);
+    return this.cmp('i64.ge_u', other);
   }
   eqz(): I32 {
     return this.fn.pure32('i64.eqz', [this]);
   }
   clz(): I64 {
-    return this.un('clz');
+    return this.un('i64.clz');
   }
   ctz(): I64 {
-    return this.un('ctz');
+    return this.un('i64.ctz');
   }
   popcnt(): I64 {
-    return this.un('popcnt');
+    return this.un('i64.popcnt');
   }
   extend8S(): I64 {
-    return this.un('extend8_s');
+    return this.un('i64.extend8_s');
   }
   extend16S(): I64 {
-    return this.un('extend16_s');
+    return this.un('i64.extend16_s');
   }
   extend32S(): I64 {
-    return this.un('extend32_s');
+    return this.un('i64.extend32_s');
   }
   not(): I64 {
     return this.xor(-1n);
@@ -426,52 +436,52 @@ export class I64 extends Value {
 export class F32 extends Value {
   declare readonly type: 'f32';
   private bin(op: string, other: F32): F32 {
-    return this.fn.pureF32(`f32.${op}`, [this, other]);
+    return this.fn.pureF32(op, [this, other]);
   }
   private cmp(op: string, other: F32): I32 {
-    return this.fn.pure32(`f32.${op}`, [this, other]);
+    return this.fn.pure32(op, [this, other]);
   }
   private un(op: string): F32 {
-    return this.fn.pureF32(`f32.${op}`, [this]);
+    return this.fn.pureF32(op, [this]);
   }
   add(other: F32): F32 {
-    return this.bin('add', other);
+    return this.bin('f32.add', other);
   }
   sub(other: F32): F32 {
-    return this.bin('sub', other);
+    return this.bin('f32.sub', other);
   }
   mul(other: F32): F32 {
-    return this.bin('mul', other);
+    return this.bin('f32.mul', other);
   }
   div(other: F32): F32 {
-    return this.bin('div', other);
+    return this.bin('f32.div', other);
   }
   sqrt(): F32 {
-    return this.un('sqrt');
+    return this.un('f32.sqrt');
   }
   abs(): F32 {
-    return this.un('abs');
+    return this.un('f32.abs');
   }
   neg(): F32 {
-    return this.un('neg');
+    return this.un('f32.neg');
   }
   eq(other: F32): I32 {
-    return this.cmp('eq', other);
+    return this.cmp('f32.eq', other);
   }
   ne(other: F32): I32 {
-    return this.cmp('ne', other);
+    return this.cmp('f32.ne', other);
   }
   lt(other: F32): I32 {
-    return this.cmp('lt', other);
+    return this.cmp('f32.lt', other);
   }
   gt(other: F32): I32 {
-    return this.cmp('gt', other);
+    return this.cmp('f32.gt', other);
   }
   le(other: F32): I32 {
-    return this.cmp('le', other);
+    return this.cmp('f32.le', other);
   }
   ge(other: F32): I32 {
-    return this.cmp('ge', other);
+    return this.cmp('f32.ge', other);
   }
   reinterpretI32(): I32 {
     return this.fn.pure32('i32.reinterpret_f32', [this]);
@@ -485,67 +495,67 @@ export class F32 extends Value {
 export class F64 extends Value {
   declare readonly type: 'f64';
   private bin(op: string, other: F64): F64 {
-    return this.fn.pureF64(`f64.${op}`, [this, other]);
+    return this.fn.pureF64(op, [this, other]);
   }
   private cmp(op: string, other: F64): I32 {
-    return this.fn.pure32(`f64.${op}`, [this, other]);
+    return this.fn.pure32(op, [this, other]);
   }
   private un(op: string): F64 {
-    return this.fn.pureF64(`f64.${op}`, [this]);
+    return this.fn.pureF64(op, [this]);
   }
   add(other: F64): F64 {
-    return this.bin('add', other);
+    return this.bin('f64.add', other);
   }
   sub(other: F64): F64 {
-    return this.bin('sub', other);
+    return this.bin('f64.sub', other);
   }
   mul(other: F64): F64 {
-    return this.bin('mul', other);
+    return this.bin('f64.mul', other);
   }
   div(other: F64): F64 {
-    return this.bin('div', other);
+    return this.bin('f64.div', other);
   }
   sqrt(): F64 {
-    return this.un('sqrt');
+    return this.un('f64.sqrt');
   }
   abs(): F64 {
-    return this.un('abs');
+    return this.un('f64.abs');
   }
   neg(): F64 {
-    return this.un('neg');
+    return this.un('f64.neg');
   }
   floor(): F64 {
-    return this.un('floor');
+    return this.un('f64.floor');
   }
   ceil(): F64 {
-    return this.un('ceil');
+    return this.un('f64.ceil');
   }
   trunc(): F64 {
-    return this.un('trunc');
+    return this.un('f64.trunc');
   }
   nearest(): F64 {
-    return this.un('nearest');
+    return this.un('f64.nearest');
   }
   copysign(sign: F64): F64 {
-    return this.bin('copysign', sign);
+    return this.bin('f64.copysign', sign);
   }
   eq(other: F64): I32 {
-    return this.cmp('eq', other);
+    return this.cmp('f64.eq', other);
   }
   ne(other: F64): I32 {
-    return this.cmp('ne', other);
+    return this.cmp('f64.ne', other);
   }
   lt(other: F64): I32 {
-    return this.cmp('lt', other);
+    return this.cmp('f64.lt', other);
   }
   gt(other: F64): I32 {
-    return this.cmp('gt', other);
+    return this.cmp('f64.gt', other);
   }
   le(other: F64): I32 {
-    return this.cmp('le', other);
+    return this.cmp('f64.le', other);
   }
   ge(other: F64): I32 {
-    return this.cmp('ge', other);
+    return this.cmp('f64.ge', other);
   }
   reinterpretI64(): I64 {
     if (this.op === 'f64.reinterpret_i64') return this.args[0] as I64;
@@ -684,7 +694,7 @@ export class Variable<T extends ValueType> {
     this.slot = new VariableSlot(type, once);
   }
   get(): ValueOf[T] {
-    return this.fn.effect('get', this.slot.type, [], this.slot) as ValueOf[T];
+    return this.fn.effect('get', this.slot.type, NO_ARGS, this.slot) as ValueOf[T];
   }
   /** The value for one use, before the next assignment. */
   peek(): ValueOf[T] {
@@ -746,7 +756,7 @@ const compare64: Readonly<Record<string, (a: bigint, b: bigint) => boolean>> = {
 };
 
 /** `op(x, identity)` is `x`. */
-const rightIdentity: Readonly<Record<string, number>> = {
+const rightIdentity32: Readonly<Record<string, number>> = {
   'i32.add': 0,
   'i32.sub': 0,
   'i32.or': 0,
@@ -756,17 +766,23 @@ const rightIdentity: Readonly<Record<string, number>> = {
   'i32.shr_s': 0,
   'i32.and': -1,
   'i32.mul': 1,
-  'i64.add': 0,
-  'i64.sub': 0,
-  'i64.or': 0,
-  'i64.xor': 0,
-  'i64.shl': 0,
-  'i64.shr_u': 0,
-  'i64.shr_s': 0,
-  'i64.rotl': 0,
-  'i64.and': -1,
-  'i64.mul': 1,
 };
+const rightIdentity64: Readonly<Record<string, bigint>> = {
+  'i64.add': 0n,
+  'i64.sub': 0n,
+  'i64.or': 0n,
+  'i64.xor': 0n,
+  'i64.shl': 0n,
+  'i64.shr_u': 0n,
+  'i64.shr_s': 0n,
+  'i64.rotl': 0n,
+  'i64.and': -1n,
+  'i64.mul': 1n,
+};
+
+const NO_ARGS: readonly Value[] = [];
+/** How many constants a function remembers, by their low bits; a power of two. */
+const REMEMBERED = 64;
 
 type Offset = number | Operand | undefined;
 function operandOf(offset: Offset): Operand {
@@ -790,6 +806,7 @@ export class FunctionBuilder {
   /** How many `if`, `block`, `loop` and the like are being built around what comes next. */
   nesting = 0;
   private current: Statement[] = this.body;
+  private readonly constants: (I32 | undefined)[] = new Array(REMEMBERED).fill(undefined);
 
   constructor(name: string, signature: Signature) {
     this.name = name;
@@ -809,10 +826,16 @@ export class FunctionBuilder {
   }
 
   i32(value: number): I32 {
-    return new I32(this, 'const', 'const', [], value | 0);
+    const imm = value | 0;
+    const place = imm & (REMEMBERED - 1);
+    const remembered = this.constants[place];
+    if (remembered?.imm === imm) return remembered;
+    const made = new I32(this, 'const', 'const', NO_ARGS, imm);
+    this.constants[place] = made;
+    return made;
   }
   i64(value: bigint | number): I64 {
-    return new I64(this, 'const', 'const', [], BigInt.asIntN(64, BigInt(value)));
+    return new I64(this, 'const', 'const', NO_ARGS, BigInt.asIntN(64, BigInt(value)));
   }
   f32(value: number): F32 {
     return new F32(this, 'const', 'const', [], value);
@@ -869,8 +892,7 @@ export class FunctionBuilder {
       if (op === 'i64.eqz') return this.i32(Number(left === 0n));
       if (b?.kind === 'const' && compare64[op]) return this.i32(Number(compare64[op](left, b.imm as bigint)));
     }
-    if (b?.kind === 'const' && typeof b.imm === 'number' && rightIdentity[op] === b.imm && a.type === 'i32')
-      return a as I32;
+    if (b?.kind === 'const' && a.type === 'i32' && rightIdentity32[op] === b.imm) return a as I32;
     return this.pure(new I32(this, 'pure', op, args, imm));
   }
   pure64(op: string, args: readonly Value[], imm?: Immediate): I64 {
@@ -882,14 +904,7 @@ export class FunctionBuilder {
       if (op === 'i64.extend_i32_s') return this.i64(a.imm);
       if (op === 'i64.extend_i32_u') return this.i64(a.imm >>> 0);
     }
-    if (
-      b?.kind === 'const' &&
-      typeof b.imm === 'bigint' &&
-      rightIdentity[op] !== undefined &&
-      BigInt(rightIdentity[op]) === b.imm
-    ) {
-      return a as I64;
-    }
+    if (b?.kind === 'const' && a.type === 'i64' && rightIdentity64[op] === b.imm) return a as I64;
     return this.pure(new I64(this, 'pure', op, args, imm));
   }
   pureF32(op: string, args: readonly Value[], imm?: Immediate): F32 {
@@ -903,7 +918,7 @@ export class FunctionBuilder {
   }
 
   private pure<V extends Value>(value: V): V {
-    this.current.push({ kind: 'compute', value });
+    this.current.push(value);
     return value;
   }
   /** Notes that a statement or value being made now uses `value`. */
@@ -915,7 +930,7 @@ export class FunctionBuilder {
   /** A value whose computation must happen here: a load, a call, a variable read, a division. */
   effect(op: string, type: ValueType, args: readonly Value[], imm: Immediate): Value {
     const value = this.make(type, 'effect', op, args, imm);
-    this.current.push({ kind: 'compute', value });
+    this.current.push(value);
     return value;
   }
 
@@ -967,7 +982,16 @@ export class FunctionBuilder {
   }
 
   variableValue(slot: VariableSlot): Value {
-    return this.pure(this.make(slot.type, 'pure', 'get', [], slot));
+    return this.pure(this.make(slot.type, 'pure', 'get', NO_ARGS, slot));
+  }
+
+  /** Stores variables to their places in memory. */
+  saveSlots(slots: readonly KeptSlot[]): void {
+    if (slots.length) this.emit({ kind: 'saveSlots', slots });
+  }
+  /** Sets variables to what is at their places in memory. */
+  loadSlots(slots: readonly KeptSlot[]): void {
+    if (slots.length) this.emit({ kind: 'loadSlots', slots });
   }
 
   getGlobal<T extends ValueType>(global: GlobalRef): ValueOf[T] {
@@ -980,15 +1004,13 @@ export class FunctionBuilder {
 
   /** Calls a function that returns a value. */
   call<T extends ValueType>(type: T, target: FunctionRef, args: readonly Value[]): ValueOf[T] {
-    assert(
-      target.signature.signature.result === type,
-      `${target.name} returns ${target.signature.signature.result}, not ${type}`,
-    );
+    const { result } = target.signature.signature;
+    if (result !== type) assert(false, `${target.name} returns ${result}, not ${type}`);
     this.checkArguments(target, args);
     return this.effect('call', type, args, target) as ValueOf[T];
   }
   callVoid(target: FunctionRef, args: readonly Value[]): void {
-    assert(target.signature.signature.result === undefined, `${target.name} returns a value`);
+    if (target.signature.signature.result !== undefined) assert(false, `${target.name} returns a value`);
     this.checkArguments(target, args);
     for (const arg of args) this.use(arg);
     this.emit({ kind: 'call', target, args });
@@ -1106,10 +1128,13 @@ export class FunctionBuilder {
   }
   private checkArguments(target: FunctionRef, args: readonly Value[]): void {
     const wanted = target.signature.signature.params;
-    assert(
-      wanted.length === args.length && wanted.every((type, i) => type === args[i].type),
-      `call of ${target.name}(${wanted.join(', ')}) with (${args.map((arg) => arg.type).join(', ')})`,
-    );
+    let fits = wanted.length === args.length;
+    for (let i = 0; fits && i < wanted.length; i++) fits = wanted[i] === args[i].type;
+    // Made only when it is needed: calls are frequent.
+    if (!fits) {
+      const given = args.map((arg) => arg.type).join(', ');
+      assert(false, `call of ${target.name}(${wanted.join(', ')}) with (${given})`);
+    }
   }
   private make(type: ValueType, kind: ValueKind, op: string, args: readonly Value[], imm: Immediate): Value {
     switch (type) {

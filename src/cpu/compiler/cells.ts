@@ -68,33 +68,39 @@ export function cellOf(name: StateField, index = 0): Cell | undefined {
 
 /** A set of cells. */
 export class CellSet {
-  private readonly bits = new Uint32Array((cells.length + 31) >> 5);
+  // Not a typed array: those cost ten times as much to make, and sets are made for each way out of each region.
+  private readonly words: number[];
+
+  constructor(words?: readonly number[]) {
+    this.words = words ? words.slice() : new Array<number>((cells.length + 31) >> 5).fill(0);
+  }
 
   has(id: number): boolean {
-    return ((this.bits[id >> 5] >>> (id & 31)) & 1) === 1;
+    return ((this.words[id >> 5] >>> (id & 31)) & 1) === 1;
   }
   add(id: number): void {
-    this.bits[id >> 5] |= 1 << (id & 31);
+    this.words[id >> 5] |= 1 << (id & 31);
   }
   /** Takes in another set; says whether that made a difference. */
   addAll(other: CellSet): boolean {
+    const { words } = this;
     let grown = false;
-    for (let i = 0; i < this.bits.length; i++) {
-      const next = (this.bits[i] | other.bits[i]) >>> 0;
-      if (next !== this.bits[i]) grown = true;
-      this.bits[i] = next;
+    for (let i = 0; i < words.length; i++) {
+      const next = words[i] | other.words[i];
+      if (next !== words[i]) grown = true;
+      words[i] = next;
     }
     return grown;
   }
-  clear(): void {
-    this.bits.fill(0);
-  }
   copy(): CellSet {
-    const result = new CellSet();
-    result.bits.set(this.bits);
-    return result;
+    return new CellSet(this.words);
   }
-  *[Symbol.iterator](): Iterator<Cell> {
-    for (const cell of cells) if (this.has(cell.id)) yield cell;
+  /** Its cells, lowest number first. */
+  list(): Cell[] {
+    const found: Cell[] = [];
+    this.words.forEach((word, index) => {
+      for (let rest = word; rest !== 0; rest &= rest - 1) found.push(cells[index * 32 + 31 - Math.clz32(rest & -rest)]);
+    });
+    return found;
   }
 }

@@ -44,7 +44,7 @@ export function leavesRegion(instruction: Instruction, word: number): boolean {
 
 function operand(instruction: Instruction, word: number, name: string): number {
   const field = instruction.fields.get(name);
-  assert(field, `${instruction.op} has no field ${name}`);
+  if (!field) assert(false, `${instruction.op} has no field ${name}`);
   return fieldValue(word, field);
 }
 

@@ -14,6 +14,7 @@ import {
   type FunctionRef,
   I32,
   I64,
+  type KeptSlot,
   type Label,
   type Statement,
   type V128,
@@ -108,6 +109,11 @@ interface AccessGroup {
   readonly operands: { offset: number }[];
 }
 
+/** A cell's variable. */
+interface KeptCell extends KeptSlot {
+  readonly variable: Variable<ValueType>;
+}
+
 interface Located {
   readonly hit: I32;
   readonly host: I32;
@@ -115,12 +121,16 @@ interface Located {
   readonly operand: { readonly offset: number } | undefined;
 }
 
+/** Groups that further accesses may join. Neither list is changed once made: what is known at several places shares them. */
+type OpenGroups = Readonly<Record<Access, readonly AccessGroup[]>>;
+const NO_GROUPS: OpenGroups = { load: [], store: [] };
+
 /** What an emitter knows at a place in the code that only one way leads to. */
 export interface Knowledge {
   readonly values: (Value | undefined)[];
-  readonly groups: Record<Access, Map<Value, AccessGroup>>;
+  readonly groups: OpenGroups;
   readonly checkedProblem: boolean;
-  readonly checkedFacilities: ReadonlySet<string>;
+  readonly checkedFacilities: readonly string[];
 }
 
 /** Which cells a place in the code may find changed: those of its block, and those that come in unless `fresh`. */
@@ -160,7 +170,7 @@ export class RegionEmitter implements Emitter {
   private readonly imports: RegionImports;
   /** Of VSR 0 to 31 those that are kept whole. */
   private readonly vectors: ReadonlySet<number>;
-  private readonly variables: (Variable<ValueType> | undefined)[] = [];
+  private readonly cells: (KeptCell | undefined)[] = [];
   private readonly environmentVariables: Record<EnvironmentField, Variable<'i32'> | Variable<'i64'>>;
   private values: (Value | undefined)[] = [];
   private stale: Variable<'i32'> | undefined;
@@ -172,9 +182,8 @@ export class RegionEmitter implements Emitter {
   /** Instructions of the block behind this one. */
   private behind = 0;
   private checkedProblem = false;
-  private checkedFacilities = new Set<string>();
-  /** Groups that further accesses may join, by what they count from. */
-  private groups: Record<Access, Map<Value, AccessGroup>> = { load: new Map(), store: new Map() };
+  private checkedFacilities: readonly string[] = [];
+  private groups: OpenGroups = NO_GROUPS;
   private readonly allGroups: AccessGroup[] = [];
   /** Whether the region is only ever run in problem state with relocation on. */
   private readonly user: boolean;
@@ -238,25 +247,25 @@ export class RegionEmitter implements Emitter {
   forget(): void {
     this.values = [];
     this.base = this.fn.nesting;
-    this.groups = { load: new Map(), store: new Map() };
+    this.groups = NO_GROUPS;
     this.checkedProblem = false;
-    this.checkedFacilities.clear();
+    this.checkedFacilities = [];
   }
 
   /** What is known here, for `recall` after the code of one of several ways on. */
   knowledge(): Knowledge {
     return {
       values: this.values.slice(),
-      groups: { load: new Map(this.groups.load), store: new Map(this.groups.store) },
+      groups: this.groups,
       checkedProblem: this.checkedProblem,
-      checkedFacilities: new Set(this.checkedFacilities),
+      checkedFacilities: this.checkedFacilities,
     };
   }
   recall(known: Knowledge): void {
     this.values = known.values.slice();
-    this.groups = { load: new Map(known.groups.load), store: new Map(known.groups.store) };
+    this.groups = known.groups;
     this.checkedProblem = known.checkedProblem;
-    this.checkedFacilities = new Set(known.checkedFacilities);
+    this.checkedFacilities = known.checkedFacilities;
   }
 
   /** All registers are in memory and have been read again: after a declined instruction. */
@@ -295,12 +304,12 @@ export class RegionEmitter implements Emitter {
     const { instruction } = this;
     const { priv, needs } = instruction;
     const problemKnown = !priv || (priv !== 'h' && priv !== 'uv' && this.checkedProblem);
-    const key = needs === undefined ? '' : `${needs}:${needs.includes('|') ? this.upper() : ''}`;
-    const facilityKnown = !needs || this.checkedFacilities.has(key);
+    const key = needs?.includes('|') ? `${needs}:${this.upper()}` : needs;
+    const facilityKnown = !key || this.checkedFacilities.includes(key);
     if (problemKnown && facilityKnown) return;
     checkAccess(this, instruction);
     if (priv) this.checkedProblem = true;
-    if (needs) this.checkedFacilities.add(key);
+    if (key) this.checkedFacilities = [...this.checkedFacilities, key];
   }
   private upper(): number {
     const name = ['xt', 'xs'].find((candidate) => this.instruction.fields.has(candidate));
@@ -353,25 +362,27 @@ export class RegionEmitter implements Emitter {
   }
 
   /** Stores cells to the register block, and the other way round. */
-  writeBack(set: Iterable<Cell>): void {
-    for (const cell of set) {
-      this.fn.store(`${cell.type}.store`, cell.address, this.variable(cell).peek());
-    }
+  writeBack(set: CellSet): void {
+    this.fn.saveSlots(this.kept(set));
   }
-  readIn(set: Iterable<Cell>): void {
-    for (const cell of set) {
-      const value = this.fn.load(cell.type, `${cell.type}.load`, cell.address);
-      (this.variable(cell) as Variable<'i64'>).set(value as I64);
-    }
+  readIn(set: CellSet): void {
+    this.fn.loadSlots(this.kept(set));
+  }
+  private kept(set: CellSet): readonly KeptCell[] {
+    return set.list().map((cell) => this.keptCell(cell));
   }
 
-  private variable(cell: Cell): Variable<ValueType> {
-    let variable = this.variables[cell.id];
-    if (!variable) {
-      variable = new Variable(this.fn, cell.type);
-      this.variables[cell.id] = variable;
+  private keptCell(cell: Cell): KeptCell {
+    let kept = this.cells[cell.id];
+    if (!kept) {
+      const variable = new Variable<ValueType>(this.fn, cell.type);
+      kept = { variable, slot: variable.slot, address: cell.address };
+      this.cells[cell.id] = kept;
     }
-    return variable;
+    return kept;
+  }
+  private variable(cell: Cell): Variable<ValueType> {
+    return this.keptCell(cell).variable;
   }
 
   private read(cell: Cell): Value {
@@ -399,7 +410,7 @@ export class RegionEmitter implements Emitter {
   }
   private fieldOf(name: string): Field {
     const field = this.instruction.fields.get(name);
-    assert(field, `${this.instruction.op} has no field ${name}`);
+    if (!field) assert(false, `${this.instruction.op} has no field ${name}`);
     return field;
   }
   private number(name: string): number {
@@ -523,24 +534,24 @@ export class RegionEmitter implements Emitter {
   }
 
   state32(name: StateField, index = 0): I32 {
-    assert(stateLayout[name].type === 'i32', `${name} is 32-bit`);
+    assert(stateLayout[name].type === 'i32', 'a field of 32 bits');
     const cell = cellOf(name, index);
     return cell ? (this.read(cell) as I32) : get32(this.fn, name, index);
   }
   setState32(name: StateField, value: I32, index = 0): void {
-    assert(stateLayout[name].type === 'i32', `${name} is 32-bit`);
+    assert(stateLayout[name].type === 'i32', 'a field of 32 bits');
     const cell = cellOf(name, index);
     if (cell) this.write(cell, value);
     else set32(this.fn, name, value, index);
   }
   state64(name: StateField, index = 0): I64 {
-    assert(stateLayout[name].type === 'i64', `${name} is 64-bit`);
+    assert(stateLayout[name].type === 'i64', 'a field of 64 bits');
     const cell = cellOf(name, index);
     if (name === 'fpscr') this.status.settle();
     return cell ? (this.read(cell) as I64) : get64(this.fn, name, index);
   }
   setState64(name: StateField, value: I64, index = 0): void {
-    assert(stateLayout[name].type === 'i64', `${name} is 64-bit`);
+    assert(stateLayout[name].type === 'i64', 'a field of 64 bits');
     const cell = cellOf(name, index);
     if (cell) this.write(cell, value);
     else set64(this.fn, name, value, index);
@@ -610,18 +621,18 @@ export class RegionEmitter implements Emitter {
       group.high = to;
       return group;
     };
-    const same = joins(groups[access].get(base));
+    const same = joins(groupOf(groups[access], base));
     if (same) return same;
     if (this.user) {
       // A process may load where it may store. A load wants the right to store only where the store is sure to come,
       // which gets it.
-      const other = groups[access === 'load' ? 'store' : 'load'].get(base);
+      const other = groupOf(groups[access === 'load' ? 'store' : 'load'], base);
       if (access === 'load' || other?.block === this.state.block) {
         const joined = joins(other);
         if (joined && access === 'store') {
           joined.access = 'store';
-          groups.load.delete(base);
-          groups.store.set(base, joined);
+          const load = groups.load.filter((group) => group !== joined);
+          this.groups = { load, store: replaced(groups.store, joined) };
         }
         if (joined) return joined;
       }
@@ -637,7 +648,8 @@ export class RegionEmitter implements Emitter {
       access,
       operands: [],
     };
-    groups[access].set(base, group);
+    const list = replaced(groups[access], group);
+    this.groups = access === 'load' ? { load: list, store: groups.store } : { load: groups.load, store: list };
     this.allGroups.push(group);
     return group;
   }
@@ -860,6 +872,17 @@ function comparedBit(field: I32, bit: number): I32 | undefined {
   if (!unsigned && !signed && !withZero) return undefined;
   if (bit === GREATER) return withZero ? a.gtS(0n) : greater;
   return withZero ? a.eqz() : a.eq(b);
+}
+
+function groupOf(groups: readonly AccessGroup[], base: I64): AccessGroup | undefined {
+  for (const group of groups) if (group.base === base) return group;
+  return undefined;
+}
+/** `groups` with one for a base that takes the place of an earlier one. */
+function replaced(groups: readonly AccessGroup[], group: AccessGroup): readonly AccessGroup[] {
+  const others = groups.filter(({ base }) => base !== group.base);
+  others.push(group);
+  return others;
 }
 
 /** An address as a value and a known distance from it, in bytes. */

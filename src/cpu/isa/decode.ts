@@ -49,8 +49,10 @@ export function decode(word: number): Instruction | undefined {
 
 /** The value of `field` in `word`, its pieces put together; sign-extended if the field is signed. */
 export function fieldValue(word: number, field: Field): number {
+  const { pieces } = field;
   let value = 0;
-  for (const { first, last } of field.pieces) {
+  for (let i = 0; i < pieces.length; i++) {
+    const { first, last } = pieces[i];
     const length = last - first + 1;
     value = (value << length) | ((word >>> (31 - last)) & ((1 << length) - 1));
   }
