@@ -157,7 +157,8 @@ export class RegionCache implements RegionService {
     const enough = Math.max(1, this.options.threshold >> 3);
     const kept = known?.entries.filter((entry) => entry !== offset && this.heat(page, entry) >= enough) ?? [];
     const reached = (at: number) => pages.reached(at);
-    const graph = discoverRegion([offset, ...kept], (at) => pages.word(at), { ...this.limits, reached });
+    const executed = (at: number) => pages.executed(at);
+    const graph = discoverRegion([offset, ...kept], (at) => pages.word(at), { ...this.limits, reached, executed });
     this.install(page, pages, graph, known ? known.rebuilt + 1 : 0);
   }
 

@@ -22,6 +22,11 @@ export interface RegionLimits {
    * that return there. Absent: functions are copied, and no call is waited for.
    */
   readonly reached?: (offset: number) => boolean;
+  /**
+   * Whether the instruction at this distance has been executed: blocks that have not are left out, and control leaves for
+   * them. Absent: all are taken in.
+   */
+  readonly executed?: (offset: number) => boolean;
   /** Words that end a region although they look ordinary: hints that end a turn. */
   readonly leaves?: (word: number) => boolean;
 }
@@ -153,6 +158,7 @@ function explore(
   for (let next = 0; next < waiting.length; next++) {
     let offset = waiting[next];
     frame.leaders.add(offset);
+    if (next >= starts.length && limits.executed?.(offset) === false) continue;
     while (!frame.instructions.has(offset)) {
       const word = fetch(offset);
       if (word === undefined) break;

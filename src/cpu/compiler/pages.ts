@@ -4,6 +4,7 @@
 import { FETCH_MODE_USUAL } from '../interpreter/handlers.ts';
 import { type StateField, stateOffset } from '../state/layout.ts';
 import {
+  DECODED_SLOT_BYTES,
   decodedPageInfo,
   FETCH_TLB_ENTRIES,
   FETCH_TLB_ENTRY_BYTES,
@@ -67,6 +68,15 @@ export class RegionPages {
     const at = decoded + (offset & 0xfff) / 4;
     const heat = this.view.getUint16(decoded + decodedPageInfo.heat + (offset & 0xfff) / 2, true);
     return heat > 0 || this.view.getUint8(at + decodedPageInfo.covered) === 1;
+  }
+
+  /** Whether the instruction at a distance has been executed, by the interpreter or in a region that is still there. */
+  executed(offset: number): boolean {
+    const decoded = this.decodedAt(offset);
+    if (decoded === undefined) return false;
+    const within = offset & 0xfff;
+    if (this.view.getUint32(decoded + (within / 4) * DECODED_SLOT_BYTES, true) !== 0) return true;
+    return this.view.getUint8(decoded + decodedPageInfo.covered + within / 4) === 1;
   }
 
   private find(index: number): ForeignPage | undefined {
