@@ -18,7 +18,12 @@ let engine: (typeof engines)[number];
 
 function coreWith(words: number[], at = CODE): CpuCore {
   const regions = (host: RegionHost) =>
-    new RegionCache(host, { ...defaultRegionOptions, threshold: 1, patience: Number.POSITIVE_INFINITY });
+    new RegionCache(host, {
+      ...defaultRegionOptions,
+      threshold: 1,
+      executedOnly: false,
+      patience: Number.POSITIVE_INFINITY,
+    });
   const core = new CpuCore({ semantics, ramBytes: 1 << 20, cpus: 1, ...(engine === 'compiler' && { regions }) });
   const view = new DataView(new ArrayBuffer(words.length * 4));
   words.forEach((w, i) => {

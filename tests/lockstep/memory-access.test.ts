@@ -161,7 +161,12 @@ const call = [
 
 function subject(engine: Engine, test: Case): Subject {
   const regions = (to: RegionHost) =>
-    new RegionCache(to, { ...defaultRegionOptions, threshold: 2, patience: Number.POSITIVE_INFINITY });
+    new RegionCache(to, {
+      ...defaultRegionOptions,
+      threshold: 2,
+      executedOnly: false,
+      patience: Number.POSITIVE_INFINITY,
+    });
   const core = new CpuCore({
     semantics,
     ramBytes: RAM_BYTES,

@@ -64,7 +64,8 @@ export interface Program {
 
 /** The program on a core; it ends with `sc 1`. */
 export function programSubject(engine: Engine, { code, host }: Program): Subject {
-  const regions = (to: RegionHost) => new RegionCache(to, { ...defaultRegionOptions, threshold: 2 });
+  const regions = (to: RegionHost) =>
+    new RegionCache(to, { ...defaultRegionOptions, threshold: 2, executedOnly: false });
   const core = new CpuCore({
     semantics,
     ramBytes: RAM_BYTES,

@@ -44,7 +44,7 @@ class Pair {
     this.compiler = new CpuCore({
       ...machine,
       regions: (host) => {
-        made = new RegionCache(host, { ...defaultRegionOptions, threshold: 1, ...options });
+        made = new RegionCache(host, { ...defaultRegionOptions, threshold: 1, executedOnly: false, ...options });
         return made;
       },
     });
@@ -173,6 +173,32 @@ describe('compiled regions', () => {
     if (budget < 1000) return;
     expect(pair.executed()).toBeGreaterThan(1300);
     expect(Number(pair.compiler.shared('regionEntries'))).toBeLessThan(20);
+  });
+
+  it('leave for what had not been executed when they were made, and take it in when it is hot', () => {
+    // 400 rounds, of which the last 200 go another way.
+    const pair = new Pair(
+      [
+        addi(3, 0, 400),
+        word('cmpi', { bf: 0, l: 1, ra: 3, si: 200 }), // the loop
+        word('bc', { bo: 4, bi: 1, bd: 3 }), // 200 or less: to 0x1014
+        addi(5, 5, 1),
+        word('b', { li: 2 }),
+        addi(6, 6, 1), // 0x1014
+        addi(3, 3, -1),
+        word('cmpi', { bf: 0, l: 1, ra: 3, si: 0 }),
+        word('bc', { bo: 4, bi: 2, bd: -7 }),
+        sc1,
+      ],
+      { threshold: 20, executedOnly: true },
+    );
+    pair.run(7 * 100);
+    const early = pair.regions.statistics();
+    expect([early.regions > 0, early.instructions]).toEqual([true, 7 * early.regions]);
+    expect(pair.runInSlices(50)).toBe(EXIT.hcall);
+    expect(pair.compiler.vcpus[0].get64('gpr', 6)).toBe(200n);
+    expect(pair.regions.statistics().regions).toBeGreaterThan(early.regions);
+    expect(pair.executed()).toBeGreaterThan(2000);
   });
 
   it('see a store of theirs to an instruction that comes next', () => {

@@ -25,6 +25,8 @@ export interface RegionOptions {
   readonly threshold: number;
   /** Instructions of a region. */
   readonly maxInstructions: number;
+  /** Whether regions leave out blocks of which nothing has been executed. */
+  readonly executedOnly: boolean;
   /** Bytes of WebAssembly code that are kept; above it everything is dropped. */
   readonly maxBytes: number;
   /** Whether regions count their entries, exits and instructions. */
@@ -38,8 +40,9 @@ export interface RegionOptions {
 }
 
 export const defaultRegionOptions: RegionOptions = {
-  threshold: 6000,
+  threshold: 12_000,
   maxInstructions: 400,
+  executedOnly: true,
   // An engine holds some sixteen times as much for them: 60 to 80 KiB for a region of 4 KiB (docs/performance.md).
   maxBytes: 64 * 2 ** 20,
   counts: true,
@@ -157,8 +160,9 @@ export class RegionCache implements RegionService {
     const enough = Math.max(1, this.options.threshold >> 3);
     const kept = known?.entries.filter((entry) => entry !== offset && this.heat(page, entry) >= enough) ?? [];
     const reached = (at: number) => pages.reached(at);
-    const executed = (at: number) => pages.executed(at);
-    const graph = discoverRegion([offset, ...kept], (at) => pages.word(at), { ...this.limits, reached, executed });
+    const executed = options.executedOnly ? (at: number) => pages.executed(at) : undefined;
+    const limits = { ...this.limits, reached, executed };
+    const graph = discoverRegion([offset, ...kept], (at) => pages.word(at), limits);
     this.install(page, pages, graph, known ? known.rebuilt + 1 : 0);
   }
 

@@ -33,6 +33,28 @@ describe('discovery', () => {
     expect(blocks[1].terminator).toEqual({ kind: 'return', condition: undefined, returns: [], notTaken: undefined });
   });
 
+  it('leaves out what has not been executed, but for the entry', () => {
+    const code = program('addi 3,3,1', 'bc 12,0,.+12', 'addi 3,3,2', 'b .-12', 'bc 4,0,.-16', 'bclr 20,0,0');
+    const executed = (offset: number) => offset > 0 && offset < 16;
+    const { blocks } = discoverRegion([0], code, { ...limits, executed });
+    // The loop behind the branch is closed by way of the entry.
+    expect(blocks.map(({ start, terminator }) => [start, successors(terminator)])).toEqual([
+      [
+        0,
+        [
+          { kind: 'exit', offset: 16 },
+          { kind: 'block', block: 1 },
+        ],
+      ],
+      [8, [{ kind: 'block', block: 0 }]],
+    ]);
+    expect(
+      discoverRegion([0], code, limits)
+        .blocks.map(({ start }) => start)
+        .sort(),
+    ).toEqual([0, 16, 20, 8]);
+  });
+
   it('goes on behind calls of functions outside that it is to wait for', () => {
     const code = program('bl .+256', 'addi 3,3,1', 'bcctrl 20,0,0', 'addi 3,3,2', 'bl .+512', 'addi 3,3,3');
     const { blocks } = discoverRegion([0], code, { ...inlining, reached: (offset) => offset < 16 });

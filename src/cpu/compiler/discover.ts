@@ -26,7 +26,7 @@ export interface RegionLimits {
    * Whether the instruction at this distance has been executed: blocks that have not are left out, and control leaves for
    * them. Absent: all are taken in.
    */
-  readonly executed?: (offset: number) => boolean;
+  readonly executed?: ((offset: number) => boolean) | undefined;
   /** Words that end a region although they look ordinary: hints that end a turn. */
   readonly leaves?: (word: number) => boolean;
 }

@@ -15,7 +15,12 @@ it('shows a region as guest code, structure and WebAssembly', () => {
     ramBytes: 0x100000,
     cpus: 1,
     regions: (host) =>
-      new RegionCache(host, { ...defaultRegionOptions, threshold: 2, onRegion: (region) => made.push(region) }),
+      new RegionCache(host, {
+        ...defaultRegionOptions,
+        threshold: 2,
+        executedOnly: false,
+        onRegion: (region) => made.push(region),
+      }),
   });
   const code = new DataView(new ArrayBuffer(program.length * 4));
   program.forEach((line, index) => {

@@ -20,7 +20,13 @@ const ways = fusesMultiplyAdd()
   ? (['interpreted', 'compiled', 'compiled and fused'] as const)
   : (['interpreted', 'compiled'] as const);
 const machine = { semantics, ramBytes: 1 << 16, cpus: 1 };
-const eager = { ...defaultRegionOptions, threshold: 1, patience: Number.POSITIVE_INFINITY, maxInstructions: 1 };
+const eager = {
+  ...defaultRegionOptions,
+  threshold: 1,
+  executedOnly: false,
+  patience: Number.POSITIVE_INFINITY,
+  maxInstructions: 1,
+};
 const coreOf = (way: (typeof ways)[number]) =>
   new CpuCore(way === 'interpreted' ? machine : { ...machine, regions: (host) => new RegionCache(host, eager) });
 let core = coreOf('interpreted');
