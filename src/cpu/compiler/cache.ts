@@ -40,7 +40,7 @@ export interface RegionOptions {
 }
 
 export const defaultRegionOptions: RegionOptions = {
-  threshold: 12_000,
+  threshold: 6000,
   maxInstructions: 400,
   executedOnly: true,
   // An engine holds some sixteen times as much for them: 60 to 80 KiB for a region of 4 KiB (docs/performance.md).
