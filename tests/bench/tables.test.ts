@@ -30,7 +30,11 @@ describe('rows', () => {
       [10, 2],
     ]);
     expect(means).toEqual([
-      { group: 'integer', ratios: [expect.closeTo(0.5), expect.closeTo(2)], firstRatios: [expect.closeTo(0.75), expect.closeTo(3)] },
+      {
+        group: 'integer',
+        ratios: [expect.closeTo(0.5), expect.closeTo(2)],
+        firstRatios: [expect.closeTo(0.75), expect.closeTo(3)],
+      },
     ]);
     const text = asText(table.summary('qemu', ['one', 'two']), ['one', 'two']);
     expect(text).toMatch(/^geometric mean, integer, first runs +0\.75 +3\.00$/m);
