@@ -784,6 +784,28 @@ const NO_ARGS: readonly Value[] = [];
 /** How many constants a function remembers, by their low bits; a power of two. */
 const REMEMBERED = 64;
 
+const commutative: ReadonlySet<string> = new Set(
+  ['add', 'mul', 'and', 'or', 'xor', 'eq', 'ne'].flatMap((op) => [`i32.${op}`, `i64.${op}`]),
+);
+
+/** Comparisons of integers, by the ones that hold where they do not. */
+const opposite = new Map<string, string>();
+for (const type of ['i32', 'i64']) {
+  for (const [one, other] of [
+    ['eq', 'ne'],
+    ['lt_s', 'ge_s'],
+    ['lt_u', 'ge_u'],
+    ['gt_s', 'le_s'],
+    ['gt_u', 'le_u'],
+  ]) {
+    opposite.set(`${type}.${one}`, `${type}.${other}`).set(`${type}.${other}`, `${type}.${one}`);
+  }
+}
+/** Whether a value is visibly 0 or 1. */
+function isTruth({ op, args }: Value): boolean {
+  return opposite.has(op) || op === 'i32.eqz' || op === 'i64.eqz' || (op === 'i32.and' && args[1].imm === 1);
+}
+
 type Offset = number | Operand | undefined;
 function operandOf(offset: Offset): Operand {
   return typeof offset === 'object' ? offset : { offset: offset ?? 0 };
@@ -880,6 +902,7 @@ export class FunctionBuilder {
 
   pure32(op: string, args: readonly Value[], imm?: Immediate): I32 {
     const [a, b] = args;
+    if (a.kind === 'const' && b && b.kind !== 'const' && commutative.has(op)) return this.pure32(op, [b, a], imm);
     if (a.kind === 'const' && a.type === 'i32') {
       const left = a.imm as number;
       if (op === 'i32.eqz') return this.i32(Number(left === 0));
@@ -893,10 +916,25 @@ export class FunctionBuilder {
       if (b?.kind === 'const' && compare64[op]) return this.i32(Number(compare64[op](left, b.imm as bigint)));
     }
     if (b?.kind === 'const' && a.type === 'i32' && rightIdentity32[op] === b.imm) return a as I32;
+    const truth = this.truth(op, a, b);
+    if (truth) return truth;
     return this.pure(new I32(this, 'pure', op, args, imm));
+  }
+  /** A simpler form of what is asked about a value that is 0 or 1. */
+  private truth(op: string, a: Value, b: Value | undefined): I32 | undefined {
+    if (op !== 'i32.eqz' && op !== 'i32.eq' && op !== 'i32.and') return undefined;
+    const asked = op === 'i32.eqz' ? 0 : b?.kind === 'const' ? b.imm : undefined;
+    if (op === 'i32.and') return asked === 1 && isTruth(a) ? (a as I32) : undefined;
+    if (asked === 1 && isTruth(a)) return a as I32;
+    if (asked !== 0) return undefined;
+    const other = opposite.get(a.op);
+    if (other) return this.pure32(other, a.args);
+    if (a.op === 'i64.eqz') return this.pure32('i64.ne', [a.args[0], this.i64(0n)]);
+    return op === 'i32.eq' ? this.pure32('i32.eqz', [a]) : undefined;
   }
   pure64(op: string, args: readonly Value[], imm?: Immediate): I64 {
     const [a, b] = args;
+    if (a.kind === 'const' && b && b.kind !== 'const' && commutative.has(op)) return this.pure64(op, [b, a], imm);
     if (a.kind === 'const' && typeof a.imm === 'bigint' && b?.kind === 'const' && fold64[op]) {
       return this.i64(fold64[op](a.imm, b.imm as bigint));
     }

@@ -864,8 +864,15 @@ function comparedBit(field: I32, bit: number): I32 | undefined {
   if (four.imm !== 4 || two.imm !== 2 || !(less instanceof I32) || !(greater instanceof I32)) return undefined;
   if (bit === LESS) return less;
   const [a, b] = less.args;
-  if (!(a instanceof I64) || !(b instanceof I64) || greater.args[0] !== a) return undefined;
+  if (greater.args[0] !== a) return undefined;
   const sameOperands = greater.args[1] === b;
+  if (a instanceof I32 && b instanceof I32) {
+    const unsigned = less.op === 'i32.lt_u' && greater.op === 'i32.gt_u';
+    const signed = less.op === 'i32.lt_s' && greater.op === 'i32.gt_s';
+    if (!sameOperands || (!unsigned && !signed)) return undefined;
+    return bit === GREATER ? greater : a.eq(b);
+  }
+  if (!(a instanceof I64) || !(b instanceof I64)) return undefined;
   const unsigned = less.op === 'i64.lt_u' && greater.op === 'i64.gt_u' && sameOperands;
   const signed = less.op === 'i64.lt_s' && greater.op === 'i64.gt_s' && sameOperands;
   const withZero = less.op === 'i64.lt_s' && greater.op === 'i64.ne' && b.known === 0n;

@@ -73,8 +73,14 @@ const bit0 = (value: I64): I32 => value.shrU(63).wrap();
 const bit32 = (value: I64): I32 => value.shrU(31).wrap().and(1);
 
 /** RT := a + b + carry, with the flags that the row asks for. */
-function addInto(s: Emitter, a: I64, b: I64, carry: I64 | undefined, writesCa: boolean): void {
-  const sum = carry ? a.add(b).add(carry) : a.add(b);
+function addInto(
+  s: Emitter,
+  a: I64,
+  b: I64,
+  carry: I64 | undefined,
+  writesCa: boolean,
+  sum = carry ? a.add(b).add(carry) : a.add(b),
+): void {
   s.setGpr('rt', sum);
   if (writesCa) {
     // Carry out of a bit: majority of the addends and the inverted sum there.
@@ -87,6 +93,12 @@ function addInto(s: Emitter, a: I64, b: I64, carry: I64 | undefined, writesCa: b
     setOv(s, bit0(overflow).selectIf(s.wide(), bit32(overflow)), bit32(overflow));
   }
   s.record(sum);
+}
+
+/** RT := b - (RA), without a carry. */
+function subtractFrom(s: Emitter, b: I64): void {
+  const a = s.gpr('ra');
+  addInto(s, a.not(), b, undefined, false, b.sub(a));
 }
 
 const one = (s: Emitter) => s.fn.i64(1n);
@@ -112,6 +124,13 @@ function setCompare(s: Emitter, less: I32, greater: I32): void {
 function compare(other: (s: Emitter) => I64, signed: boolean) {
   return (s: Emitter) => {
     const wide = s.field('l');
+    if (wide.known === 0) {
+      const a = s.gpr('ra').wrap();
+      const b = other(s).wrap();
+      if (signed) setCompare(s, a.ltS(b), a.gtS(b));
+      else setCompare(s, a.ltU(b), a.gtU(b));
+      return;
+    }
     const sized = (value: I64) => value.selectIf(wide, signed ? value.extend32S() : value.low32());
     const a = sized(s.gpr('ra'));
     const b = sized(other(s));
@@ -147,6 +166,43 @@ function mask(s: Emitter, mb: I64, me: I64): I64 {
 function rotateWord(value: I64, amount: I64): I64 {
   const low = value.low32();
   return low.or(low.shl(32)).rotl(amount.and(31));
+}
+
+/** Rotation of a word by SH, and AND with the mask from MB to ME: a shift where known operands say that it is one. */
+function rotateAndMask(s: Emitter): I64 {
+  const value = s.gpr('rs');
+  const [sh, mb, me] = [s.field('sh').known, s.field('mb').known, s.field('me').known];
+  // A mask that wraps around also has the ones of the upper word.
+  if (sh === undefined || mb === undefined || me === undefined || mb > me) {
+    return rotateWord(value, s.field64('sh')).and(wordMask(s));
+  }
+  const ones = ((-1 >>> mb) & (-1 << (31 - me))) >>> 0;
+  if (sh === 0) return value.and(BigInt(ones));
+  const low = value.wrap();
+  const fromBelow = 2 ** sh - 1;
+  const masked = (word: I32, all: number) => (ones === all ? word : word.and(ones)).extendU();
+  if ((ones & fromBelow) === 0) return masked(low.shl(sh), (-1 << sh) >>> 0);
+  if (ones <= fromBelow) return masked(low.shrU(32 - sh), fromBelow);
+  return masked(low.rotl(sh), 0xffff_ffff);
+}
+
+/** Rotation of a doubleword by SH, and AND with the mask from bit `first` to bit `last`, as in `rotateAndMask`. */
+function rotateAndMask64(s: Emitter, first: I64, last: I64, otherMask: () => I64): I64 {
+  const value = s.gpr('rs');
+  const [sh, mb, me] = [s.field('sh').known, first.known, last.known];
+  if (sh === undefined || mb === undefined || me === undefined || mb > me) {
+    return value.rotl(s.field64('sh')).and(otherMask());
+  }
+  const ones = BigInt.asUintN(64, (-1n << (63n - me)) & ((1n << (64n - mb)) - 1n));
+  const fromBelow = (1n << BigInt(sh)) - 1n;
+  if ((ones & fromBelow) === 0n) {
+    // What stays is masked before it is shifted: low ones make short constants.
+    const kept = ones >> BigInt(sh);
+    if (mb === 0n) return kept === (1n << BigInt(64 - sh)) - 1n ? value.shl(sh) : value.rotl(sh).and(ones);
+    return me === BigInt(63 - sh) ? value.and(kept).shl(sh) : value.shl(sh).and(ones);
+  }
+  if (ones === fromBelow) return value.shrU(64 - sh);
+  return ones < fromBelow ? value.shrU(64 - sh).and(ones) : value.rotl(sh).and(ones);
 }
 
 const wordMask = (s: Emitter) => mask(s, s.field64('mb').add(32), s.field64('me').add(32));
@@ -239,7 +295,7 @@ export const fixedPoint = {
   addis: (s) => s.setGpr('rt', s.gprOr0('ra').add(s.field64('si').shl(16))),
   addpcis: (s) => s.setGpr('rt', s.nia().add(s.field64('d').shl(16))),
   add: (s) => addInto(s, s.gpr('ra'), s.gpr('rb'), undefined, false),
-  subf: (s) => addInto(s, s.gpr('ra').not(), s.gpr('rb'), one(s), false),
+  subf: (s) => subtractFrom(s, s.gpr('rb')),
   addic: (s) => addInto(s, s.gpr('ra'), s.field64('si'), undefined, true),
   'addic.': (s) => addInto(s, s.gpr('ra'), s.field64('si'), undefined, true),
   subfic: (s) => addInto(s, s.gpr('ra').not(), s.field64('si'), one(s), true),
@@ -251,7 +307,7 @@ export const fixedPoint = {
   subfme: (s) => addInto(s, s.gpr('ra').not(), s.fn.i64(-1n), carryIn(s), true),
   addze: (s) => addInto(s, s.gpr('ra'), s.fn.i64(0n), carryIn(s), true),
   subfze: (s) => addInto(s, s.gpr('ra').not(), s.fn.i64(0n), carryIn(s), true),
-  neg: (s) => addInto(s, s.gpr('ra').not(), s.fn.i64(0n), one(s), false),
+  neg: (s) => subtractFrom(s, s.fn.i64(0n)),
   addex: (s) => {
     // CY = 0: OV is the carry; the other values are reserved.
     const [a, b] = [s.gpr('ra'), s.gpr('rb')];
@@ -438,34 +494,20 @@ export const fixedPoint = {
     s.setGpr('ra', result);
   },
 
-  rlwinm: (s) => setRa(s, rotateWord(s.gpr('rs'), s.field64('sh')).and(wordMask(s))),
+  rlwinm: (s) => setRa(s, rotateAndMask(s)),
   rlwnm: (s) => setRa(s, rotateWord(s.gpr('rs'), s.gpr('rb')).and(wordMask(s))),
   rlwimi: (s) => setRa(s, insert(rotateWord(s.gpr('rs'), s.field64('sh')), s.gpr('ra'), wordMask(s))),
-  rldicl: (s) =>
-    setRa(
-      s,
-      s
-        .gpr('rs')
-        .rotl(s.field64('sh'))
-        .and(s.fn.i64(-1n).shrU(s.field64('mb'))),
-    ),
-  rldicr: (s) =>
-    setRa(
-      s,
-      s
-        .gpr('rs')
-        .rotl(s.field64('sh'))
-        .and(s.fn.i64(MIN64).shrS(s.field64('me'))),
-    ),
+  rldicl: (s) => {
+    const mb = s.field64('mb');
+    setRa(s, rotateAndMask64(s, mb, s.fn.i64(63n), () => s.fn.i64(-1n).shrU(mb)));
+  },
+  rldicr: (s) => {
+    const me = s.field64('me');
+    setRa(s, rotateAndMask64(s, s.fn.i64(0n), me, () => s.fn.i64(MIN64).shrS(me)));
+  },
   rldic: (s) => {
-    const sh = s.field64('sh');
-    setRa(
-      s,
-      s
-        .gpr('rs')
-        .rotl(sh)
-        .and(mask(s, s.field64('mb'), s.fn.i64(63n).sub(sh))),
-    );
+    const [mb, me] = [s.field64('mb'), s.fn.i64(63n).sub(s.field64('sh'))];
+    setRa(s, rotateAndMask64(s, mb, me, () => mask(s, mb, me)));
   },
   rldcl: (s) =>
     setRa(
