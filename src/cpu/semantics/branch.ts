@@ -13,10 +13,7 @@ function taken(s: Emitter, countsCtr: boolean): I32 {
   const bo = s.field('bo');
   const wanted = bo.shrU(3).and(1);
   const ignores = bo.shrU(4);
-  const condition =
-    ignores.known === 1
-      ? fn.i32(1)
-      : ignores.or(s.crBit(s.field('bi')).eq(wanted)).and(1);
+  const condition = ignores.known === 1 ? fn.i32(1) : ignores.or(s.crBit(s.field('bi')).eq(wanted)).and(1);
   if (!countsCtr) return condition;
   const ctrOk = fn.choose(
     bo.and(4),

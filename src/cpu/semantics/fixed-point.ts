@@ -499,15 +499,24 @@ export const fixedPoint = {
   rlwimi: (s) => setRa(s, insert(rotateWord(s.gpr('rs'), s.field64('sh')), s.gpr('ra'), wordMask(s))),
   rldicl: (s) => {
     const mb = s.field64('mb');
-    setRa(s, rotateAndMask64(s, mb, s.fn.i64(63n), () => s.fn.i64(-1n).shrU(mb)));
+    setRa(
+      s,
+      rotateAndMask64(s, mb, s.fn.i64(63n), () => s.fn.i64(-1n).shrU(mb)),
+    );
   },
   rldicr: (s) => {
     const me = s.field64('me');
-    setRa(s, rotateAndMask64(s, s.fn.i64(0n), me, () => s.fn.i64(MIN64).shrS(me)));
+    setRa(
+      s,
+      rotateAndMask64(s, s.fn.i64(0n), me, () => s.fn.i64(MIN64).shrS(me)),
+    );
   },
   rldic: (s) => {
     const [mb, me] = [s.field64('mb'), s.fn.i64(63n).sub(s.field64('sh'))];
-    setRa(s, rotateAndMask64(s, mb, me, () => mask(s, mb, me)));
+    setRa(
+      s,
+      rotateAndMask64(s, mb, me, () => mask(s, mb, me)),
+    );
   },
   rldcl: (s) =>
     setRa(
