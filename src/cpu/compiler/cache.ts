@@ -12,7 +12,7 @@ import { FETCH_MODE_USUAL } from '../interpreter/handlers.ts';
 import type { RegionHost, RegionService } from '../interpreter/region-service.ts';
 import { stateOffset } from '../state/layout.ts';
 import { DECODED_HEAT_BYTES, DECODED_PAGE_STRIDE, decodedPageInfo, RAM_BASE, STATE_BASE } from '../state/memory-map.ts';
-import { discoverRegion, type RegionLimits } from './discover.ts';
+import { type Arrival, discoverRegion, type RegionLimits } from './discover.ts';
 import type { MadeRegion } from './dump.ts';
 import { USER_DATA_TLB } from './emitter.ts';
 import { generateRegion, type InterpreterImports } from './generate.ts';
@@ -86,6 +86,8 @@ export class RegionCache implements RegionService {
   private readonly view: DataView;
   private readonly limits: RegionLimits;
   private readonly byPage = new Map<number, Region[]>();
+  /** Distances in decoded pages that a branch to CTR has gone to when they became hot, other than calls of functions. */
+  private readonly jumpTargets = new Map<number, Set<number>>();
   private readonly freeNumbers: number[] = [];
   private live = 0;
   private liveBytes = 0;
@@ -161,9 +163,43 @@ export class RegionCache implements RegionService {
     const kept = known?.entries.filter((entry) => entry !== offset && this.heat(page, entry) >= enough) ?? [];
     const reached = (at: number) => pages.reached(at);
     const executed = options.executedOnly ? (at: number) => pages.executed(at) : undefined;
-    const limits = { ...this.limits, reached, executed };
+    this.noteJump(page, offset, ea);
+    const targets = new Map<number, readonly Arrival[]>();
+    const arrivals = (at: number) => {
+      const index = Math.floor(at / 4096);
+      const near = targets.get(index) ?? this.targetsNear(pages, index, enough);
+      targets.set(index, near);
+      return near;
+    };
+    const limits = { ...this.limits, reached, executed, arrivals };
     const graph = discoverRegion([offset, ...kept], (at) => pages.word(at), limits);
     this.install(page, pages, graph, known ? known.rebuilt + 1 : 0);
+  }
+
+  /** Control has come to a place: notes it if a jump has brought it. A call of a function has its address in r12 as well. */
+  private noteJump(page: number, offset: number, pageEa: bigint): void {
+    const { view } = this;
+    const ea = BigInt.asUintN(64, pageEa + BigInt(offset));
+    if (view.getBigUint64(STATE_BASE + stateOffset('ctr'), true) !== ea) return;
+    if (view.getBigUint64(STATE_BASE + stateOffset('gpr', 12), true) === ea) return;
+    const known = this.jumpTargets.get(page);
+    if (known) known.add(offset);
+    else this.jumpTargets.set(page, new Set([offset]));
+  }
+
+  /** What a branch to CTR in page `index` may go to: if jumps are known to arrive near by, all that is arrived at. */
+  private targetsNear(pages: RegionPages, index: number, enough: number): Arrival[] {
+    const found = new Map<number, boolean>();
+    const around = [index - 1, index, index + 1];
+    for (const at of around) {
+      const known = this.jumpTargets.get(pages.decodedAt(at * 4096) ?? -1) ?? [];
+      for (const offset of known) found.set(at * 4096 + offset, true);
+    }
+    if (found.size === 0) return [];
+    for (const at of around) {
+      for (const offset of pages.arrivals(at, enough)) if (!found.has(offset)) found.set(offset, false);
+    }
+    return [...found].map(([offset, jumped]) => ({ offset, jumped }));
   }
 
   /** Whether only a process executes in the page, as it does now. */
@@ -249,8 +285,12 @@ export class RegionCache implements RegionService {
   private sweep(): void {
     for (const page of this.byPage.keys()) {
       const alive = this.freeDead(page);
-      if (alive.length) this.byPage.set(page, alive);
-      else this.byPage.delete(page);
+      if (alive.length) {
+        this.byPage.set(page, alive);
+        continue;
+      }
+      this.byPage.delete(page);
+      this.jumpTargets.delete(page);
     }
     this.sweepAt = this.live + Math.max(256, this.live >> 2);
   }

@@ -3,10 +3,12 @@ import { randomWords } from '../../../tests/support/random.ts';
 import { walkCode, walkRegion } from '../../../tests/support/region-walk.ts';
 import { assemble } from '../isa/assemble.ts';
 import { discoverRegion, type RegionLimits } from './discover.ts';
-import { successors } from './region.ts';
+import { type Edge, successors } from './region.ts';
 
 const limits: RegionLimits = { maxInstructions: 1000, maxInlined: 0, maxInlineDepth: 0 };
 const inlining: RegionLimits = { maxInstructions: 1000, maxInlined: 40, maxInlineDepth: 3 };
+
+const word = (line: string) => assemble(line);
 
 /** Words from assembly; branches are written relative to themselves. */
 function program(...lines: string[]): (offset: number) => number | undefined {
@@ -66,6 +68,7 @@ describe('discovery', () => {
         link: true,
         condition: undefined,
         returnTo: { kind: 'block', block: 2 },
+        targets: [],
         notTaken: undefined,
       },
       { kind: 'call', target: { kind: 'exit', offset: 16 + 512 }, returnTo: { kind: 'exit', offset: 20 } },
@@ -75,6 +78,48 @@ describe('discovery', () => {
       [{ kind: 'block', block: 2 }],
       [{ kind: 'exit', offset: 16 + 512 }],
     ]);
+  });
+
+  it('has branches to CTR go where such branches arrive, as far as control comes back from there', () => {
+    const code = program(
+      'addi 3,3,1', // 0
+      'bcctr 20,0,0',
+      'sc 0',
+      'addi 3,3,2', // 12: comes back
+      'b .-16',
+      'addi 3,3,3', // 20: goes on to what the register says
+      'bcctr 20,0,0',
+      'addi 3,3,4', // 28: does neither
+      'bclr 20,0,0',
+      'bcctrl 20,0,0', // 36: comes back by way of a call
+      'b .-40',
+    );
+    const arrivals = () => [4, 12, 20, 28, 36].map((offset) => ({ offset, jumped: offset === 12 }));
+    const { blocks, entries } = discoverRegion([0], code, { ...limits, arrivals, reached: () => true });
+    expect(entries).toEqual([0]);
+    const starts = (edges: readonly Edge[]) =>
+      edges.map((way) => (way.kind === 'block' ? blocks[way.block].start : -1));
+    const found = blocks.flatMap(({ start, terminator }) =>
+      terminator.kind === 'indirect' ? [[start, terminator.link, starts(terminator.targets)]] : [],
+    );
+    expect(found).toEqual([
+      [0, false, [12, 20, 36]],
+      [20, false, [12, 20, 36]],
+      [36, true, []],
+    ]);
+    const all = () => [0, 12].map((offset) => ({ offset, jumped: true }));
+    const { terminator } = discoverRegion([0], code, { ...limits, arrivals: all }).blocks[0];
+    expect(terminator.kind === 'indirect' && terminator.targets.length).toBe(2);
+    const many = (offset: number) => (offset % 8 === 4 ? word('bcctr 20,0,0') : word('addi 3,3,1'));
+    const each = (count: number) => () => Array.from({ length: count }, (_, i) => ({ offset: 8 * i, jumped: true }));
+    const ways = (count: number) => {
+      const graph = discoverRegion([0], many, { ...limits, arrivals: each(count) });
+      const [first] = graph.blocks;
+      return first.terminator.kind === 'indirect' ? first.terminator.targets.length : -1;
+    };
+    expect([ways(24), ways(25)]).toEqual([24, 0]);
+    const alone = discoverRegion([0], code, limits);
+    expect(alone.blocks.map(({ start }) => start)).toEqual([0]);
   });
 
   it('calls itself outside, for its returns come back then', () => {

@@ -498,6 +498,7 @@ class RegionGenerator {
           fn.if(target.eq(address), () => follow(index));
         });
       }
+      if (terminator.kind === 'indirect') this.chooseTarget(terminator.targets, target, follow);
       this.outcome[number] = emitter.dirty();
       if (terminator.kind === 'return') this.returnTo(target);
       else this.exitTo(target);
@@ -507,6 +508,31 @@ class RegionGenerator {
     emitter.emit(last.instruction, last.word, last.offset, 0, meaning);
     if (terminator.kind === 'conditional') follow(1);
     else if ('notTaken' in terminator && terminator.notTaken) follow(next.length - 1);
+  }
+
+  /** Follows the way to the one of `targets` that has the address `target`; goes on behind if there is none. */
+  private chooseTarget(targets: readonly Edge[], target: I64, follow: (index: number) => void): void {
+    if (targets.length === 0) return;
+    const { fn, emitter, graph } = this;
+    const distance = target.sub(emitter.pageEa);
+    const starts = targets.map((edge, index) => {
+      assert(edge.kind === 'block', 'a target is a block of the region');
+      return { index, start: graph.blocks[edge.block].start };
+    });
+    starts.sort((a, b) => a.start - b.start);
+    const choose = (lo: number, hi: number): void => {
+      if (hi - lo === 1) {
+        fn.if(distance.eq(BigInt(starts[lo].start)), () => follow(starts[lo].index));
+        return;
+      }
+      const middle = (lo + hi) >> 1;
+      fn.if(
+        distance.ltS(BigInt(starts[middle].start)),
+        () => choose(lo, middle),
+        () => choose(middle, hi),
+      );
+    };
+    choose(0, starts.length);
   }
 
   private instruction(at: GuestInstruction, behind: number): void {

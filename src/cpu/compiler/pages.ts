@@ -79,6 +79,18 @@ export class RegionPages {
     return this.view.getUint8(decoded + decodedPageInfo.covered + within / 4) === 1;
   }
 
+  /** Distances in the page with a place whose count of arrivals is at least `enough`. */
+  arrivals(index: number, enough: number): number[] {
+    const decoded = this.decodedAt(index * 4096);
+    const found: number[] = [];
+    if (decoded === undefined) return found;
+    for (let within = 0; within < 4096; within += 4) {
+      const heat = this.view.getUint16(decoded + decodedPageInfo.heat + within / 2, true);
+      if (heat >= enough) found.push(index * 4096 + within);
+    }
+    return found;
+  }
+
   private find(index: number): ForeignPage | undefined {
     const { view } = this;
     const ea = BigInt.asUintN(64, this.ownEa + BigInt(index * 4096));

@@ -58,8 +58,8 @@ export type Terminator =
       readonly notTaken: Edge | undefined;
     }
   /**
-   * `bcctr`, `bctar`, `bclrl`: if taken (`condition` absent: always), leaves the region for what the register holds, or, with
-   * a block as `returnTo`, calls it and waits for it.
+   * `bcctr`, `bctar`, `bclrl`: if taken (`condition` absent: always), goes to the one of the blocks `targets` whose address
+   * the register holds, else leaves the region; or, with a block as `returnTo`, calls what the register says and waits for it.
    */
   | {
       readonly kind: 'indirect';
@@ -67,6 +67,7 @@ export type Terminator =
       readonly link: boolean;
       readonly condition: BranchCondition | undefined;
       readonly returnTo: Edge | undefined;
+      readonly targets: readonly Edge[];
       readonly notTaken: Edge | undefined;
     }
   /**
@@ -97,7 +98,7 @@ export function waitsForCallee({ target, returnTo }: Extract<Terminator, { kind:
 /**
  * The ways out of a block, in a fixed order: `fallthrough` next; `jump` target; `conditional` taken, notTaken; `call` target, or
  * returnTo if the region waits for the callee; `return` its `returns`, then notTaken if there is one; `indirect` returnTo,
- * then notTaken, as far as there are such; `leave` none.
+ * its `targets`, then notTaken, as far as there are such; `leave` none.
  */
 export function successors(terminator: Terminator): readonly Edge[] {
   switch (terminator.kind) {
@@ -112,8 +113,8 @@ export function successors(terminator: Terminator): readonly Edge[] {
     case 'return':
       return terminator.notTaken ? [...terminator.returns, terminator.notTaken] : terminator.returns;
     case 'indirect': {
-      const { returnTo, notTaken } = terminator;
-      return [returnTo, notTaken].filter((edge) => edge !== undefined);
+      const { returnTo, targets, notTaken } = terminator;
+      return [returnTo, ...targets, notTaken].filter((edge) => edge !== undefined);
     }
     case 'leave':
       return [];
