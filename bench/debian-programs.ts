@@ -114,6 +114,7 @@ const before = `export OPENSSL_CONF=/dev/null PYTHONHOME=/usr
 cat /debian/text /debian/text > /tmp/text8
 `;
 const key = '-K 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f -iv 0f0e0d0c0b0a09080706050403020100';
+// The main() of Dhrystone ends without a value: its exit status says nothing.
 const cases = `
       openssl-aes-256-cbc) row $name '/debian/openssl enc -aes-256-cbc ${key} -in /tmp/text8 -out /tmp/out; /debian/openssl dgst -md5 < /tmp/out; rm /tmp/out' ;;
       openssl-sha256) row $name '/debian/openssl dgst -sha256 < /tmp/text8' ;;
@@ -123,7 +124,7 @@ const cases = `
       debian-gunzip) [ -f /tmp/text.gz ] || /debian/gzip -1 -n -c /tmp/text8 > /tmp/text.gz; row $name '/debian/gzip -dc /tmp/text.gz > /tmp/out; wc -c < /tmp/out; tail -c 4096 /tmp/out' ;;
       debian-zstd) row $name '/debian/zstd -q -3 --single-thread -c /debian/text' ;;
       coremark) row $name '/debian/coremark 0x0 0x0 0x66 2000 | grep crc' ;;
-      dhrystone) row $name 'echo 1000000 | /debian/dhrystone | grep -E "^ *[A-Z][A-Za-z]*_[A-Za-z0-9_]*(\\[[0-9]\\])*: " | grep -v Ptr_' ;;`;
+      dhrystone) row $name 'echo 1000000 | (/debian/dhrystone; true) | grep -E "^ *[A-Z][A-Za-z]*_[A-Za-z0-9_]*(\\[[0-9]\\])*: " | grep -v Ptr_' ;;`;
 
 export interface Programs {
   readonly initramfs: string;

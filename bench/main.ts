@@ -229,11 +229,20 @@ if (chosenPrograms.length > 0) {
 }
 
 const note = (text: string) => process.stderr.write(`${text}\n`);
+/** What came to no end; everything else is measured all the same. */
+const failures: string[] = [];
 for (let round = 1; round <= rounds; round++) {
   for (const benchmark of benchmarks) {
     for (const peer of peers) {
       note(`round ${round}/${rounds}: ${benchmark.name} on ${peer.name}`);
-      await benchmark.run(peer);
+      try {
+        await benchmark.run(peer);
+      } catch (error) {
+        // Something is missing here.
+        if (error instanceof PowervisorError) throw error;
+        failures.push(`round ${round}, ${benchmark.name} on ${peer.name}: ${(error as Error).message}`);
+        note(`failed: ${(error as Error).message}`);
+      }
     }
   }
 }
@@ -293,4 +302,5 @@ if (withMemory) {
 }
 const everything = { heading, ...summary, secure, growth, resident, churn };
 if (values.json) writeFileSync(values.json, `${JSON.stringify(everything, null, 2)}\n`);
-if (summary.rows.some(({ equal }) => !equal)) process.exitCode = 1;
+if (failures.length > 0) console.log(['', 'Failed:', ...failures.map((text) => `- ${text}`)].join('\n'));
+if (failures.length > 0 || summary.rows.some(({ equal }) => !equal)) process.exitCode = 1;
