@@ -124,6 +124,33 @@ export function exponent(sizes: readonly number[], ms: readonly (number | undefi
 
 const number = (value: number | undefined, digits: number) => (value === undefined ? '-' : value.toFixed(digits));
 
+const COLOURS = ['blue', 'orange', 'green', 'red'];
+
+/**
+ * One curve a machine of elapsed times, all from zero, as a chart that viewers of Markdown draw (Mermaid, `xychart-beta`). Sizes
+ * stand at equal distances. Empty if a time is missing.
+ */
+export function growthChart({ title, unit, sizes, machines }: Growth): string {
+  const curves = machines
+    .filter(({ name }) => name.endsWith(', elapsed'))
+    .map(({ name, ms }, i) => ({ name: name.replace(', elapsed', ''), colour: COLOURS[i], ms }));
+  const times = curves.flatMap(({ ms }) => ms);
+  const known = times.filter((each) => each !== undefined);
+  if (known.length === 0 || known.length < times.length || curves.length > COLOURS.length) return '';
+  const legend = curves.map(({ name, colour }) => `${name} ${colour}`).join(', ');
+  const palette = curves.map(({ colour }) => colour).join(', ');
+  return [
+    '```mermaid',
+    `%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "${palette}"}}}}%%`,
+    'xychart-beta',
+    `  title "${title} (${legend})"`,
+    `  x-axis "${unit}" [${sizes.join(', ')}]`,
+    `  y-axis "elapsed ms" 0 --> ${Math.max(1, Math.ceil(Math.max(...known)))}`,
+    ...curves.map(({ ms }) => `  line [${ms.map((each) => number(each, 1)).join(', ')}]`),
+    '```',
+  ].join('\n');
+}
+
 /** One Markdown table a series; good enough for a terminal as well. */
 export function growthMarkdown(growths: readonly Growth[]): string {
   return growths

@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util';
 import { PowervisorError, UsageError } from '../src/util/errors.ts';
 import { debianPrograms } from './debian-programs.ts';
 import { deviceRows } from './devices.ts';
-import { type Growth, growthMarkdown, growthSeries } from './growth.ts';
+import { type Growth, growthChart, growthMarkdown, growthSeries } from './growth.ts';
 import { guestFile, onLines, runLinuxRows, type Time } from './linux-rows.ts';
 import { type Guest, nodeNames, nodeVersion, type Peer, powervisor, qemu, qemuVersion, watch } from './machines.ts';
 import { type Churn, churnMarkdown, moduleChurn, type Resident, residentMarkdown, residentMemory } from './memory.ts';
@@ -284,8 +284,8 @@ if (withSecure) {
 let growth: Growth[] = [];
 if (withGrowth) {
   growth = await growthSeries(peers, benchInitramfs(guestFile('busybox', 'initrd')), rounds, note);
-  markdown.push(growthMarkdown(growth));
-  console.log(`\n${markdown.at(-1)}`);
+  console.log(`\n${growthMarkdown(growth)}`);
+  for (const series of growth) markdown.push(`${growthMarkdown([series])}\n\n${growthChart(series)}`.trimEnd());
   save();
 }
 let resident: Resident[] = [];

@@ -1,7 +1,7 @@
 // The benchmark's own arithmetic: names of columns, best of so many runs, ratios, growth.
 
 import { describe, expect, it } from 'vitest';
-import { exponent, growthMarkdown } from '../../bench/growth.ts';
+import { exponent, growthChart, growthMarkdown } from '../../bench/growth.ts';
 import { nodeNames, nodeVersion } from '../../bench/machines.ts';
 import { asMarkdown, asText, Table } from '../../bench/table.ts';
 
@@ -68,5 +68,19 @@ describe('growth', () => {
     expect(growthMarkdown([{ title: 'memory: boot', unit: 'MiB', sizes: [256, 512], machines }])).toBe(
       '| memory: boot (ms) | 256 MiB | 512 MiB | exponent |\n| --- | ---: | ---: | ---: |\n| QEMU, CPU | 10 | 20 | 1.00 |',
     );
+  });
+  it('is drawn as a curve of elapsed times for each machine', () => {
+    const machines = [
+      { name: 'QEMU, elapsed', ms: [10, 20.04] },
+      { name: 'QEMU, CPU', ms: [1, 2] },
+      { name: 'Node 24.2.0, elapsed', ms: [12, 30.5] },
+    ];
+    const chart = growthChart({ title: 'memory: boot', unit: 'MiB', sizes: [256, 512], machines });
+    expect(chart).toContain('title "memory: boot (QEMU blue, Node 24.2.0 orange)"');
+    expect(chart).toContain('y-axis "elapsed ms" 0 --> 31');
+    expect(chart.match(/line .*/g)).toEqual(['line [10.0, 20.0]', 'line [12.0, 30.5]']);
+    expect(chart).toContain('"plotColorPalette": "blue, orange"');
+    const missing = [{ name: 'QEMU, elapsed', ms: [10, undefined] }];
+    expect(growthChart({ title: 'memory: boot', unit: 'MiB', sizes: [256, 512], machines: missing })).toBe('');
   });
 });
