@@ -21,6 +21,7 @@ function coreWith(words: number[], at = CODE): CpuCore {
     new RegionCache(host, {
       ...defaultRegionOptions,
       threshold: 1,
+      reluctant: 0,
       executedOnly: false,
       patience: Number.POSITIVE_INFINITY,
     });

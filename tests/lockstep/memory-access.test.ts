@@ -164,6 +164,7 @@ function subject(engine: Engine, test: Case): Subject {
     new RegionCache(to, {
       ...defaultRegionOptions,
       threshold: 2,
+      reluctant: 0,
       executedOnly: false,
       patience: Number.POSITIVE_INFINITY,
     });

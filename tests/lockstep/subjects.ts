@@ -66,7 +66,7 @@ export interface BareProgram {
 /** A core with nothing around it: what it executes is the program alone. */
 export function bareSubject({ semantics, words, compiled }: BareProgram): Subject {
   const regions = (host: RegionHost) =>
-    new RegionCache(host, { ...defaultRegionOptions, threshold: 1, executedOnly: false });
+    new RegionCache(host, { ...defaultRegionOptions, threshold: 1, reluctant: 0, executedOnly: false });
   const core = new CpuCore({ semantics, ramBytes: 0x100000, cpus: 1, regions: compiled ? regions : undefined });
   const code = new Uint8Array(words.length * 4);
   const view = new DataView(code.buffer);

@@ -65,7 +65,7 @@ export interface Program {
 /** The program on a core; it ends with `sc 1`. */
 export function programSubject(engine: Engine, { code, host }: Program): Subject {
   const regions = (to: RegionHost) =>
-    new RegionCache(to, { ...defaultRegionOptions, threshold: 2, executedOnly: false });
+    new RegionCache(to, { ...defaultRegionOptions, threshold: 2, reluctant: 0, executedOnly: false });
   const core = new CpuCore({
     semantics,
     ramBytes: RAM_BYTES,

@@ -306,7 +306,13 @@ class SteppedCpu implements CpuUnderTest {
 
 export const interpreterEngine: EngineUnderTest = coreEngine('interpreter', undefined, undefined);
 
-const eager = { ...defaultRegionOptions, threshold: 1, executedOnly: false, patience: Number.POSITIVE_INFINITY };
+const eager = {
+  ...defaultRegionOptions,
+  threshold: 1,
+  reluctant: 0,
+  executedOnly: false,
+  patience: Number.POSITIVE_INFINITY,
+};
 
 /** Everything compiled at once, an instruction at a time for `step`: milliseconds for each new program. */
 export const compilerEngine: EngineUnderTest = {

@@ -44,7 +44,13 @@ class Pair {
     this.compiler = new CpuCore({
       ...machine,
       regions: (host) => {
-        made = new RegionCache(host, { ...defaultRegionOptions, threshold: 1, executedOnly: false, ...options });
+        made = new RegionCache(host, {
+          ...defaultRegionOptions,
+          threshold: 1,
+          reluctant: 0,
+          executedOnly: false,
+          ...options,
+        });
         return made;
       },
     });
@@ -376,6 +382,21 @@ describe('compiled regions', () => {
     expect(made(41)).toBe(0);
     expect(made(45)).toBe(0);
     expect(made(10)).toBe(1);
+  });
+
+  it('are first made of code only that has become hot twice', () => {
+    // Two endless loops; the first is left by hand.
+    const words = [addi(3, 3, 1), word('b', { li: -1 }), addi(3, 3, 2), word('b', { li: -1 })];
+    const pair = new Pair(words, { threshold: 100, reluctant: 1 });
+    const made = (arrivals: number) => {
+      pair.run(2 * arrivals);
+      return pair.regions.statistics().regions;
+    };
+    expect(made(150)).toBe(0);
+    expect(made(60)).toBe(1);
+    for (const core of pair.cores) core.vcpus[0].set64('nia', BigInt(START + 8));
+    expect(made(90)).toBe(1);
+    expect(made(20)).toBe(2);
   });
 
   it('are all dropped when there is too much code, and made again', () => {

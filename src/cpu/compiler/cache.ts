@@ -23,6 +23,8 @@ import { structureRegion } from './structure.ts';
 export interface RegionOptions {
   /** Arrivals by branches that make an address hot; at least 1. */
   readonly threshold: number;
+  /** So many regions are made of code only that has become hot twice: the compiler itself is slow until the engine knows it. */
+  readonly reluctant: number;
   /** Instructions of a region. */
   readonly maxInstructions: number;
   /** Whether regions leave out blocks of which nothing has been executed. */
@@ -41,6 +43,7 @@ export interface RegionOptions {
 
 export const defaultRegionOptions: RegionOptions = {
   threshold: 6000,
+  reluctant: 50,
   maxInstructions: 400,
   executedOnly: true,
   // An engine holds some sixteen times as much for them: 60 to 80 KiB for a region of 4 KiB (docs/performance.md).
@@ -89,6 +92,8 @@ export class RegionCache implements RegionService {
   /** Distances in decoded pages that a branch to CTR has gone to when they became hot, other than calls of functions. */
   private readonly jumpTargets = new Map<number, Set<number>>();
   private readonly freeNumbers: number[] = [];
+  /** Memory offsets of slots that have become hot once, while the compiler is reluctant. */
+  private readonly hotOnce = new Set<number>();
   private live = 0;
   private liveBytes = 0;
   private sweepAt = 256;
@@ -126,7 +131,7 @@ export class RegionCache implements RegionService {
     if (offset >= 4096 || this.isEntry(page, ip)) return;
     if (view.getUint32(page + decodedPageInfo.mode, true) !== FETCH_MODE_USUAL) return;
     if (view.getUint32(page + decodedPageInfo.drops, true) > this.options.patience) return;
-    if (this.tookLong(page)) return;
+    if (this.tookLong(page) || this.isEarly(page, ip)) return;
     const begun = this.options.now?.() ?? 0;
     this.compile(page, offset);
     this.spent += (this.options.now?.() ?? 0) - begun;
@@ -147,6 +152,18 @@ export class RegionCache implements RegionService {
     const heat = page + decodedPageInfo.heat;
     for (let at = heat; at < heat + DECODED_HEAT_BYTES; at += 2)
       view.setUint16(at, view.getUint16(at, true) >> 1, true);
+    return true;
+  }
+
+  /** Whether the slot is to become hot once more before it has a region: its count starts anew. */
+  private isEarly(page: number, ip: number): boolean {
+    if (this.made >= this.options.reluctant) {
+      this.hotOnce.clear();
+      return false;
+    }
+    if (this.hotOnce.delete(ip)) return false;
+    this.hotOnce.add(ip);
+    this.view.setUint16(page + decodedPageInfo.heat + (ip - page) / 4, 0, true);
     return true;
   }
 

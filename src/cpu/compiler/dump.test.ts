@@ -18,6 +18,7 @@ it('shows a region as guest code, structure and WebAssembly', () => {
       new RegionCache(host, {
         ...defaultRegionOptions,
         threshold: 2,
+        reluctant: 0,
         executedOnly: false,
         onRegion: (region) => made.push(region),
       }),

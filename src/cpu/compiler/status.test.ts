@@ -122,7 +122,13 @@ class Pair {
     const compiler = new CpuCore({
       ...machine,
       regions: (host) => {
-        made = new RegionCache(host, { ...defaultRegionOptions, threshold: 1, executedOnly: false, patience: 1e9 });
+        made = new RegionCache(host, {
+          ...defaultRegionOptions,
+          threshold: 1,
+          reluctant: 0,
+          executedOnly: false,
+          patience: 1e9,
+        });
         return made;
       },
     });

@@ -23,6 +23,7 @@ const machine = { semantics, ramBytes: 1 << 16, cpus: 1 };
 const eager = {
   ...defaultRegionOptions,
   threshold: 1,
+  reluctant: 0,
   executedOnly: false,
   patience: Number.POSITIVE_INFINITY,
   maxInstructions: 1,
