@@ -35,10 +35,12 @@ interface Files {
   readonly disk: string;
 }
 
-/** Runs all rows on one machine, twice in one boot. */
+/** Runs all rows on one machine, `repeat` times in one boot. */
 export async function deviceRows(
   peer: { readonly name: string; readonly node?: string },
   guest: { readonly kernel: string; readonly initrd: string },
+  chosen: ReadonlySet<string>,
+  repeat: number,
   record: RecordRow,
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'powervisor-bench-'));
@@ -47,10 +49,12 @@ export async function deviceRows(
     const session = new Session(start(peer, prepare(folder, guest)));
     try {
       await session.prompt();
-      const list = rows(servers);
-      for (const { name, line } of [...list, ...list]) {
-        const { ms, output } = await session.command(line);
-        record(name, { ms, result: output });
+      const list = rows(servers).filter(({ name }) => chosen.has(name));
+      for (let run = 0; run < repeat; run++) {
+        for (const { name, line } of list) {
+          const { ms, output } = await session.command(line);
+          record(name, { ms, result: output });
+        }
       }
     } finally {
       session.kill();
@@ -61,8 +65,11 @@ export async function deviceRows(
   }
 }
 
+/** Names of the rows. */
+export const deviceRowNames: readonly string[] = rows({ downPort: 0, upPort: 0 }).map(({ name }) => name);
+
 /** Each prints the same on both machines. */
-function rows(servers: Servers): { name: string; line: string }[] {
+function rows(servers: Pick<Servers, 'downPort' | 'upPort'>): { name: string; line: string }[] {
   const mebibytes = DISK_BYTES / MIB;
   const io = '/bin/random-io';
   const up = `dd if=/dev/zero bs=64k count=${NET_BYTES / 65536} 2>/dev/null | nc 10.0.2.2 ${servers.upPort}`;

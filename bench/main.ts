@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { PowervisorError, UsageError } from '../src/util/errors.ts';
 import { debianPrograms } from './debian-programs.ts';
-import { deviceRows } from './devices.ts';
+import { deviceRowNames, deviceRows } from './devices.ts';
 import { type Growth, growthChart, growthMarkdown, growthSeries } from './growth.ts';
 import { guestFile, onLines, runLinuxRows, type Time } from './linux-rows.ts';
 import { type Guest, nodeNames, nodeVersion, type Peer, powervisor, qemu, qemuVersion, watch } from './machines.ts';
@@ -196,11 +196,15 @@ if (isWanted(installer)) {
     );
   benchmarks.push({ name: installer, run });
 }
-if (isWanted('disk and net')) {
+const allDevices = isWanted('disk and net');
+const chosenDevices = new Set(deviceRowNames.filter((name) => isWanted(name) || allDevices));
+if (chosenDevices.size > 0) {
   const run = (peer: Peer) =>
     deviceRows(
       peer,
       { kernel: guestFile('linux-svm', 'kernel'), initrd: guestFile('busybox', 'initrd') },
+      chosenDevices,
+      repeat,
       (name, sample) => table.record(name, 'devices', peer.name, sample),
     );
   benchmarks.push({ name: 'disk and net', run });
@@ -210,7 +214,16 @@ const withGrowth = isWanted('growth');
 const withMemory = isWanted('memory');
 const stray = wanted.find((part) => !asked.has(part));
 if (stray !== undefined) {
-  const rest = ['boot linux-svm to init', shell, installer, 'disk and net', 'secure mode', 'growth', 'memory'];
+  const rest = [
+    'boot linux-svm to init',
+    shell,
+    installer,
+    'disk and net',
+    ...deviceRowNames,
+    'secure mode',
+    'growth',
+    'memory',
+  ];
   const all = ['pocket', ...known.map(({ name }) => name), ...rest].join('; ');
   throw new UsageError('only', `No row has "${stray}" in its name. There are: ${all}.`);
 }
