@@ -410,7 +410,8 @@ class RegionGenerator {
   private callOut(target: I64): void {
     const { fn, emitter } = this;
     this.writeDirty();
-    this.leave();
+    // With the first instruction of what is called.
+    set32(fn, 'budget', emitter.budget.get().sub(1));
     const returnSlot = emitter.slotOf(emitter.position + 4);
     const next = fn.call('i32', this.imports.control('callTo'), [target, returnSlot]);
     fn.if(

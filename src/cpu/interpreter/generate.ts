@@ -220,8 +220,8 @@ function defineControl(module: ModuleBuilder, parts: InterpreterParts, rt: Runti
 
   module.define(parts.arrive, (fn) => {
     const ip = fn.param32(0);
-    const counter = pageOfSlot(ip).add(ip.and(DECODED_PAGE_STRIDE - 1).shrU(2));
-    const heat = fn.load('i32', 'i32.load16_u', counter, decodedPageInfo.heat);
+    const counter = heatCounter(ip);
+    const heat = heatOf(fn, ip);
     const limit = getShared32(fn, 'hotThreshold');
     fn.if(heat.ltU(limit), () => {
       fn.store('i32.store16', counter, heat.add(1), decodedPageInfo.heat);
@@ -279,6 +279,14 @@ function defineControl(module: ModuleBuilder, parts: InterpreterParts, rt: Runti
   });
 }
 
+/** Where arrivals at a slot are counted, less `decodedPageInfo.heat`. */
+function heatCounter(ip: I32): I32 {
+  return pageOfSlot(ip).add(ip.and(DECODED_PAGE_STRIDE - 1).shrU(2));
+}
+function heatOf(fn: FunctionBuilder, ip: I32): I32 {
+  return fn.load('i32', 'i32.load16_u', heatCounter(ip), decodedPageInfo.heat);
+}
+
 /** Calls the handler that a slot names; the caller has counted the instruction off the budget. */
 function dispatch(fn: FunctionBuilder, parts: InterpreterParts, slot: I32): I32 {
   return fn.callIndirect('i32', parts.handlerType, fn.load32(slot), [slot, fn.load32(slot, 4)]);
@@ -298,29 +306,59 @@ function defineCalls(module: ModuleBuilder, parts: InterpreterParts): void {
     const [target, returnSlot] = [fn.param64(0), fn.param32(1)];
     const returnPage = fn.getGlobal(pageEa) as I64;
     const epoch = getShared32(fn, 'codeEpoch');
-    const ip = fn.variable('i32', fn.call('i32', parts.goTo, [target]));
     const depth = getShared32(fn, 'callDepth');
-    fn.if(depth.geU(MAX_CALL_DEPTH), () => fn.return(ip.get()));
+    const ip = fn.variable('i32');
+    // The region has counted the first instruction of what it calls.
+    const budget = get32(fn, 'budget');
+    const callee = fetchEntry(fn, target);
+    const known = fn.load64(callee.entry, fetchTlbEntry.tag).eq(callee.tag);
+    fn.if(
+      known.and(budget.geS(0)).and(depth.ltU(MAX_CALL_DEPTH)),
+      () => {
+        fn.setGlobal(pageEa, pageOf(target));
+        ip.set(fn.load32(callee.entry, fetchTlbEntry.page).add(target.wrap().and(0xffc).shl(1)));
+        const colder = heatOf(fn, ip.get()).ltU(getShared32(fn, 'hotThreshold'));
+        fn.if(colder, () => ip.set(fn.call('i32', parts.arrive, [ip.get()])), undefined, false);
+      },
+      () => {
+        set32(fn, 'budget', budget.add(1));
+        const found = fn.call('i32', parts.goTo, [target]);
+        fn.if(depth.geU(MAX_CALL_DEPTH).or(found.eqz()), () => fn.return(found));
+        const left = get32(fn, 'budget').sub(1);
+        fn.if(left.ltS(0), () => fn.return(found));
+        set32(fn, 'budget', left);
+        ip.set(found);
+      },
+      true,
+    );
+    fn.if(
+      epoch.ne(getShared32(fn, 'codeEpoch')),
+      () => {
+        set32(fn, 'budget', get32(fn, 'budget').add(1));
+        fn.return(ip.get());
+      },
+      undefined,
+      false,
+    );
     const outerAddress = getShared64(fn, 'returnAddress');
     const outerSlot = getShared32(fn, 'returnSlot');
     const returnAddress = addressOf(fn, returnPage, returnSlot);
-    fn.if(epoch.ne(getShared32(fn, 'codeEpoch')), () => fn.return(ip.get()));
     setShared64(fn, 'returnAddress', returnAddress);
     setShared32(fn, 'returnSlot', returnSlot);
     setShared32(fn, 'callDepth', depth.add(1));
-    const dispatched = fn.variable('i64', fn.i64(0n));
+    const dispatched = fn.variable('i64', fn.i64(1n));
     fn.block((done) => {
       fn.loop((again) => {
-        const slot = ip.get();
-        fn.brIf(done, slot.eqz());
+        const next = dispatch(fn, parts, ip.get());
+        ip.set(next);
+        fn.brIf(done, next.eq(returnSlot));
+        fn.brIf(done, next.eqz());
+        fn.brIf(done, epoch.ne(getShared32(fn, 'codeEpoch')));
         const left = get32(fn, 'budget').sub(1);
         fn.brIf(done, left.ltS(0));
         set32(fn, 'budget', left);
         dispatched.set(dispatched.get().add(1));
-        const next = dispatch(fn, parts, slot);
-        ip.set(next);
-        fn.brIf(done, next.eq(returnSlot));
-        fn.brIf(again, epoch.eq(getShared32(fn, 'codeEpoch')));
+        fn.br(again);
       });
     });
     setShared32(fn, 'callDepth', depth);

@@ -20,7 +20,10 @@ export interface InterpreterParts {
   readonly pageEa: GlobalRef;
   /** Continues at an effective address: (ea) -> ip. */
   readonly goTo: FunctionRef;
-  /** Calls the function at an effective address for a region: (ea, slot to return to) -> `CALL_RETURNED` or ip. */
+  /**
+   * Calls the function at an effective address for a region, which has counted its first instruction off the budget: (ea,
+   * slot to return to) -> `CALL_RETURNED` or ip.
+   */
   readonly callTo: FunctionRef;
   /** Counts an arrival by a branch at a slot and returns it: (ip) -> ip. */
   readonly arrive: FunctionRef;
