@@ -5,18 +5,19 @@
 // `covered` marks its words, so that a store to one of them clears all slots of the page (mmu/code-pages.ts). So a
 // region lives as long as one of its slots names it.
 
+import { NO_RETURN } from '../../mmu/tlb.ts';
 import type { FunctionRef } from '../../wasm/ir.ts';
 import { ModuleBuilder } from '../../wasm/module.ts';
 import { runtimeExport } from '../interpreter/generate.ts';
 import { FETCH_MODE_USUAL } from '../interpreter/handlers.ts';
 import type { RegionHost, RegionService } from '../interpreter/region-service.ts';
-import { stateOffset } from '../state/layout.ts';
+import { type StateField, stateOffset } from '../state/layout.ts';
 import { DECODED_HEAT_BYTES, DECODED_PAGE_STRIDE, decodedPageInfo, RAM_BASE, STATE_BASE } from '../state/memory-map.ts';
 import { type Arrival, discoverRegion, type RegionLimits } from './discover.ts';
 import type { MadeRegion } from './dump.ts';
 import { USER_DATA_TLB } from './emitter.ts';
 import { generateRegion, type InterpreterImports } from './generate.ts';
-import { RegionPages } from './pages.ts';
+import { decodedPageAt, RegionPages } from './pages.ts';
 import type { RegionGraph } from './region.ts';
 import { structureRegion } from './structure.ts';
 
@@ -76,6 +77,17 @@ interface Region {
   readonly rebuilt: number;
 }
 
+/** Where calls by CTR go: at most so many functions are told apart, at most so far away, in bytes. */
+const MAX_CALLED = 4;
+const MAX_CALL_DISTANCE = 2 ** 31;
+
+/** A region that waits for a call, the distance of what it has called, and the address of its page. */
+interface Caller {
+  readonly region: Region;
+  readonly called: number;
+  readonly ea: bigint;
+}
+
 /** How often a region takes in one more entry; afterwards the entry gets a region of its own. */
 const MAX_REBUILDS = 6;
 const MAX_ENTRIES = 32;
@@ -91,6 +103,10 @@ export class RegionCache implements RegionService {
   private readonly byPage = new Map<number, Region[]>();
   /** Distances in decoded pages that a branch to CTR has gone to when they became hot, other than calls of functions. */
   private readonly jumpTargets = new Map<number, Set<number>>();
+  /** Functions that calls by CTR have gone to when they became hot: distances from the call, by the memory offset of its slot. */
+  private readonly called = new Map<number, Set<number>>();
+  /** The latest region that waits for the call in a slot, and the distance of the call. */
+  private readonly waiting = new Map<number, { readonly region: Region; readonly offset: number }>();
   private readonly freeNumbers: number[] = [];
   /** Memory offsets of slots that have become hot once, while the compiler is reluctant. */
   private readonly hotOnce = new Set<number>();
@@ -168,8 +184,23 @@ export class RegionCache implements RegionService {
   }
 
   private compile(page: number, offset: number): void {
-    const { view, host, options } = this;
-    const ea = (host.exports.pageEa as WebAssembly.Global).value as bigint;
+    const ea = (this.host.exports.pageEa as WebAssembly.Global).value as bigint;
+    const caller = this.noteCall(page, offset, ea);
+    if (caller === 'again') {
+      if (this.made < this.options.reluctant) this.hotOnce.add(page + offset * 2);
+      return;
+    }
+    if (caller && this.joinCaller(caller)) {
+      this.view.setUint16(page + decodedPageInfo.heat + offset / 2, 0, true);
+      return;
+    }
+    this.noteJump(page, offset, ea);
+    this.compileAt(page, offset, ea);
+  }
+
+  /** Makes the region for `offset` in the decoded page `page`, which is executed at `ea`. */
+  private compileAt(page: number, offset: number, ea: bigint): Region {
+    const { view, options } = this;
     const pages = new RegionPages(view, page, ea, options.patience);
     const regions = (this.byPage.get(page) ?? []).filter((region) => this.isLive(region));
     const known = regions.find(
@@ -180,7 +211,6 @@ export class RegionCache implements RegionService {
     const kept = known?.entries.filter((entry) => entry !== offset && this.heat(page, entry) >= enough) ?? [];
     const reached = (at: number) => pages.reached(at);
     const executed = options.executedOnly ? (at: number) => pages.executed(at) : undefined;
-    this.noteJump(page, offset, ea);
     const targets = new Map<number, readonly Arrival[]>();
     const arrivals = (at: number) => {
       const index = Math.floor(at / 4096);
@@ -188,9 +218,13 @@ export class RegionCache implements RegionService {
       targets.set(index, near);
       return near;
     };
-    const limits = { ...this.limits, reached, executed, arrivals };
+    const called = (at: number) => {
+      const known = this.called.get(slotAt(pages, at));
+      return known && known.size <= MAX_CALLED ? [...known].map((distance) => at + distance) : [];
+    };
+    const limits = { ...this.limits, reached, executed, arrivals, called };
     const graph = discoverRegion([offset, ...kept], (at) => pages.word(at), limits);
-    this.install(page, pages, graph, known ? known.rebuilt + 1 : 0);
+    return this.install(page, pages, graph, known ? known.rebuilt + 1 : 0);
   }
 
   /** Control has come to a place: notes it if a jump has brought it. A call of a function has its address in r12 as well. */
@@ -202,6 +236,49 @@ export class RegionCache implements RegionService {
     const known = this.jumpTargets.get(page);
     if (known) known.add(offset);
     else this.jumpTargets.set(page, new Set([offset]));
+  }
+
+  /**
+   * Control has come to a place: if a call by CTR has brought it, which has the address in r12 as well, notes where from. The
+   * first time says 'again', so that others that this call goes to are known by the second time. Then the region that waits
+   * for the call, if there is one, and where it is executed.
+   */
+  private noteCall(page: number, offset: number, pageEa: bigint): 'again' | Caller | undefined {
+    const { view } = this;
+    const register = (name: StateField, index = 0) => view.getBigUint64(STATE_BASE + stateOffset(name, index), true);
+    const ea = BigInt.asUintN(64, pageEa + BigInt(offset));
+    if (register('ctr') !== ea || register('gpr', 12) !== ea) return undefined;
+    const call = register('lr') - 4n;
+    const distance = Number(BigInt.asIntN(64, ea - call));
+    const callPage = decodedPageAt(view, call);
+    if (callPage === undefined || Math.abs(distance) > MAX_CALL_DISTANCE) return undefined;
+    const slot = callPage + Number(call & 0xffcn) * 2;
+    const known = this.called.get(slot) ?? new Set();
+    this.called.set(slot, known);
+    if (!known.has(distance)) {
+      known.add(distance);
+      if (known.size > MAX_CALLED) return undefined;
+      const { threshold } = this.options;
+      view.setUint16(page + decodedPageInfo.heat + offset / 2, threshold - Math.ceil(threshold / 4), true);
+      return 'again';
+    }
+    const waiting = known.size > MAX_CALLED ? undefined : this.waiting.get(slot);
+    if (!waiting) return undefined;
+    const { region } = waiting;
+    const called = waiting.offset + distance;
+    if (region.offsets.has(called) || region.rebuilt >= MAX_REBUILDS) return undefined;
+    if (!this.byPage.get(region.page)?.includes(region) || !this.isLive(region)) return undefined;
+    const ownEa = BigInt.asUintN(64, call - BigInt(waiting.offset)) & -4096n;
+    return decodedPageAt(view, ownEa) === region.page ? { region, called, ea: ownEa } : undefined;
+  }
+
+  /** Makes a region anew with copies of what its call goes to. Whether the function that is called is among them. */
+  private joinCaller({ region, called, ea }: Caller): boolean {
+    const made = this.compileAt(region.page, region.entries[0], ea);
+    // Who waits in the old region is to find the new one.
+    this.host.setShared('codeEpoch', (this.host.shared('codeEpoch') + 1n) & 0xffff_ffffn);
+    this.host.setShared('returnAddress', NO_RETURN);
+    return made.offsets.has(called);
   }
 
   /** What a branch to CTR in page `index` may go to: if jumps are known to arrive near by, all that is arrived at. */
@@ -230,7 +307,7 @@ export class RegionCache implements RegionService {
     return this.view.getUint16(page + decodedPageInfo.heat + offset / 2, true);
   }
 
-  private install(page: number, pages: RegionPages, graph: RegionGraph, rebuilt: number): void {
+  private install(page: number, pages: RegionPages, graph: RegionGraph, rebuilt: number): Region {
     const { host, view } = this;
     const module = new ModuleBuilder();
     const values: Record<string, WebAssembly.ImportValue> = { memory: host.memory };
@@ -280,6 +357,12 @@ export class RegionCache implements RegionService {
     this.madeInstructions += offsets.size;
     this.madeDeclined += declined;
     this.madeBytes += bytes.length;
+    for (const { instructions, terminator } of graph.blocks) {
+      if (terminator.kind !== 'indirect' || !terminator.returnTo) continue;
+      const { offset } = instructions[instructions.length - 1];
+      this.waiting.set(slotAt(pages, offset), { region, offset });
+    }
+    return region;
   }
 
   private isEntry(page: number, slot: number): boolean {
@@ -309,6 +392,10 @@ export class RegionCache implements RegionService {
       this.byPage.delete(page);
       this.jumpTargets.delete(page);
     }
+    for (const slot of this.called.keys()) if (!this.byPage.has(slot & -DECODED_PAGE_STRIDE)) this.called.delete(slot);
+    for (const [slot, { region }] of this.waiting) {
+      if (!this.byPage.get(region.page)?.includes(region)) this.waiting.delete(slot);
+    }
     this.sweepAt = this.live + Math.max(256, this.live >> 2);
   }
 
@@ -330,6 +417,7 @@ export class RegionCache implements RegionService {
       for (const region of regions) this.free(region);
     }
     this.byPage.clear();
+    this.waiting.clear();
     this.flushes++;
   }
 
@@ -339,6 +427,11 @@ export class RegionCache implements RegionService {
     this.live--;
     this.liveBytes -= region.bytes;
   }
+}
+
+/** Memory offset of the slot of a distance that the region has code at. */
+function slotAt(pages: RegionPages, offset: number): number {
+  return (pages.decodedAt(offset) ?? 0) + (offset & 0xfff) * 2;
 }
 
 /** Imports of a region module, each made when it is first asked for; their values go into `values`. */

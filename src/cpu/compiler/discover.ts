@@ -32,6 +32,11 @@ export interface RegionLimits {
    * the region's code become its blocks. Absent: there are none.
    */
   readonly arrivals?: (offset: number) => readonly Arrival[];
+  /**
+   * Distances of functions that the call at this distance, by CTR, is known to have gone to. Those that are small enough are
+   * copied in, and the call goes to the copy if the register holds the function's address. Absent: none are known.
+   */
+  readonly called?: (offset: number) => readonly number[];
   /** Words that end a region although they look ordinary: hints that end a turn. */
   readonly leaves?: (word: number) => boolean;
 }
@@ -124,8 +129,8 @@ interface Frame {
   readonly waiting: Set<number>;
   /** What branches to CTR and TAR may go to. */
   readonly targets: Set<number>;
-  /** Copies by the distance of the call. */
-  readonly callees: Map<number, Callee>;
+  /** Copies by the distance of the call: one for a call of a known function, any number for one by a register. */
+  readonly callees: Map<number, readonly Callee[]>;
   readonly parent: Frame | undefined;
   readonly start: number;
   /** Instructions of this frame and of the copies in it. */
@@ -269,8 +274,11 @@ function followed(
       return isNear(offset, branch.target) ? [behind, branch.target] : [behind];
     case 'return':
       return branch.condition ? [behind] : [];
-    case 'indirect':
-      return (branch.link && waitFor(frame, offset, limits)) || branch.condition ? [behind] : [];
+    case 'indirect': {
+      const waits = branch.link && waitFor(frame, offset, limits);
+      if (waits) copyCalled(frame, branch, offset, fetch, limits, budget, depth);
+      return waits || branch.condition ? [behind] : [];
+    }
     case 'leave':
       return [];
     case 'call': {
@@ -278,11 +286,32 @@ function followed(
       if (branch.target === behind) return [branch.target];
       const callee = copyOf(branch.target, frame, fetch, limits, budget, depth);
       if (!callee) return waitFor(frame, offset, limits) ? [behind] : [];
-      frame.callees.set(offset, { frame: callee, returnTo: behind });
+      frame.callees.set(offset, [{ frame: callee, returnTo: behind }]);
       frame.size += callee.size;
       return [behind];
     }
   }
+}
+
+/** Takes in copies of the functions that the call by CTR at `offset` is known to go to. */
+function copyCalled(
+  frame: Frame,
+  branch: Extract<Branch, { kind: 'indirect' }>,
+  offset: number,
+  fetch: FetchWord,
+  limits: RegionLimits,
+  budget: number,
+  depth: number,
+): void {
+  if (branch.register !== 'ctr') return;
+  const copies: Callee[] = [];
+  for (const target of limits.called?.(offset) ?? []) {
+    const callee = copyOf(target, frame, fetch, limits, budget, depth);
+    if (!callee) continue;
+    copies.push({ frame: callee, returnTo: offset + 4 });
+    frame.size += callee.size;
+  }
+  frame.callees.set(offset, copies);
 }
 
 /** Page of a distance, counted from the region's own. */
@@ -351,11 +380,21 @@ function buildGraph(frame: Frame, entries: readonly number[]): RegionGraph {
   return dropUnreachable({ blocks: builder.blocks, entries: numbered });
 }
 
+function calleesOf(frame: Frame): readonly Callee[] {
+  return [...frame.callees.values()].flat();
+}
+
+/** The block that a copy begins with. */
+function firstBlock(callee: Callee, builder: Builder): Edge | undefined {
+  const block = builder.numbers.get(callee.frame)?.get(callee.frame.start);
+  return block === undefined ? undefined : { kind: 'block', block };
+}
+
 function numberBlocks(frame: Frame, builder: Builder): void {
   const numbers = new Map<number, number>();
   builder.numbers.set(frame, numbers);
   for (const leader of frame.leaders) if (frame.instructions.has(leader)) numbers.set(leader, builder.count++);
-  for (const { frame: callee } of frame.callees.values()) numberBlocks(callee, builder);
+  for (const { frame: callee } of calleesOf(frame)) numberBlocks(callee, builder);
 }
 
 /** `returnEdge` is where the function of a copy returns to. */
@@ -380,7 +419,7 @@ function fillBlocks(frame: Frame, returnEdge: Edge | undefined, builder: Builder
       : ({ kind: 'fallthrough', next: edge(offset) } as const);
     builder.blocks[id] = { id, start, instructions, terminator };
   }
-  for (const { frame: callee, returnTo } of frame.callees.values()) fillBlocks(callee, edge(returnTo), builder);
+  for (const { frame: callee, returnTo } of calleesOf(frame)) fillBlocks(callee, edge(returnTo), builder);
 }
 
 /** `behind` is the distance of the instruction behind the branch. */
@@ -403,9 +442,8 @@ function terminatorOf(
       if (frame.waiting.has(behind - 4)) {
         return { kind: 'call', target: { kind: 'exit', offset: branch.target }, returnTo: edge(behind) };
       }
-      const callee = frame.callees.get(behind - 4);
-      const inner = callee && builder.numbers.get(callee.frame)?.get(branch.target);
-      const target: Edge = inner === undefined ? edge(branch.target) : { kind: 'block', block: inner };
+      const callee = frame.callees.get(behind - 4)?.[0];
+      const target = (callee && firstBlock(callee, builder)) ?? edge(branch.target);
       return { kind: 'call', target, returnTo: canWait(behind) ? edge(behind) : { kind: 'exit', offset: behind } };
     }
     case 'return': {
@@ -418,6 +456,10 @@ function terminatorOf(
       const returnTo = back?.kind === 'block' ? back : undefined;
       const known = isDispatch(branch) && frame.targets.size <= MAX_TARGETS ? [...frame.targets] : [];
       const targets = known.map(edge).filter(({ kind }) => kind === 'block');
+      for (const callee of frame.callees.get(behind - 4) ?? []) {
+        const copy = returnTo && firstBlock(callee, builder);
+        if (copy) targets.push(copy);
+      }
       return { kind: 'indirect', register, link, condition, returnTo, targets, notTaken: condition && edge(behind) };
     }
     case 'leave':

@@ -486,10 +486,13 @@ class RegionGenerator {
     };
     emitter.onJump = (target) => {
       if (terminator.kind === 'indirect' && terminator.returnTo) {
+        this.chooseTarget(terminator.targets, target, (index) => follow(index + 1));
         const before = emitter.dirty();
         this.callOut(target);
         follow(0);
         emitter.resume(before);
+        // Copies find the registers as they were; behind the call nothing is lost if more is taken to be written than is.
+        if (terminator.targets.length > 0) this.outcome[number] = before;
         return;
       }
       if (terminator.kind === 'return') {

@@ -22,6 +22,17 @@ export interface ForeignPage {
 /** How many pages besides its own a region may have code of. */
 const MAX_FOREIGN_PAGES = 12;
 
+/** Memory offset of the decoded page that the instruction TLB has for the page of `address`. */
+export function decodedPageAt(view: DataView, address: bigint): number | undefined {
+  const ea = BigInt.asUintN(64, address & -4096n);
+  const place = Number((ea >> 8n) & BigInt((FETCH_TLB_ENTRIES - 1) * FETCH_TLB_ENTRY_BYTES));
+  const entry = view.getUint32(STATE_BASE + stateOffset('fetchTlb'), true) + place;
+  const field: StateField = ea >> 63n ? 'contextFetchKernel' : 'contextFetch';
+  const context = view.getBigUint64(STATE_BASE + stateOffset(field), true);
+  if (view.getBigUint64(entry + fetchTlbEntry.tag, true) !== (ea | context)) return undefined;
+  return view.getUint32(entry + fetchTlbEntry.page, true);
+}
+
 export class RegionPages {
   private readonly view: DataView;
   private readonly own: number;
@@ -93,13 +104,8 @@ export class RegionPages {
 
   private find(index: number): ForeignPage | undefined {
     const { view } = this;
-    const ea = BigInt.asUintN(64, this.ownEa + BigInt(index * 4096));
-    const place = Number((ea >> 8n) & BigInt((FETCH_TLB_ENTRIES - 1) * FETCH_TLB_ENTRY_BYTES));
-    const entry = view.getUint32(STATE_BASE + stateOffset('fetchTlb'), true) + place;
-    const field: StateField = ea >> 63n ? 'contextFetchKernel' : 'contextFetch';
-    const context = view.getBigUint64(STATE_BASE + stateOffset(field), true);
-    if (view.getBigUint64(entry + fetchTlbEntry.tag, true) !== (ea | context)) return undefined;
-    const decoded = view.getUint32(entry + fetchTlbEntry.page, true);
+    const decoded = decodedPageAt(view, this.ownEa + BigInt(index * 4096));
+    if (decoded === undefined) return undefined;
     const usual = view.getUint32(decoded + decodedPageInfo.mode, true) === FETCH_MODE_USUAL;
     const quiet = view.getUint32(decoded + decodedPageInfo.drops, true) <= this.patience;
     if (!usual || !quiet || decoded === this.own) return undefined;

@@ -59,7 +59,8 @@ export type Terminator =
     }
   /**
    * `bcctr`, `bctar`, `bclrl`: if taken (`condition` absent: always), goes to the one of the blocks `targets` whose address
-   * the register holds, else leaves the region; or, with a block as `returnTo`, calls what the register says and waits for it.
+   * the register holds, else leaves the region; or, with a block as `returnTo`, calls what the register says and waits for
+   * it. The targets of a call begin copies of functions that return to `returnTo`.
    */
   | {
       readonly kind: 'indirect';
