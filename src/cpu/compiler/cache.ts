@@ -198,8 +198,11 @@ export class RegionCache implements RegionService {
     this.compileAt(page, offset, ea);
   }
 
-  /** Makes the region for `offset` in the decoded page `page`, which is executed at `ea`. */
-  private compileAt(page: number, offset: number, ea: bigint): Region {
+  /**
+   * Makes the region for `offset` in the decoded page `page`, which is executed at `ea`; with `wanted` only if it has that
+   * distance in it. Whether it was made.
+   */
+  private compileAt(page: number, offset: number, ea: bigint, wanted?: number): boolean {
     const { view, options } = this;
     const pages = new RegionPages(view, page, ea, options.patience);
     const regions = (this.byPage.get(page) ?? []).filter((region) => this.isLive(region));
@@ -224,7 +227,9 @@ export class RegionCache implements RegionService {
     };
     const limits = { ...this.limits, reached, executed, arrivals, called };
     const graph = discoverRegion([offset, ...kept], (at) => pages.word(at), limits);
-    return this.install(page, pages, graph, known ? known.rebuilt + 1 : 0);
+    if (wanted !== undefined && !graph.blocks.some(({ start }) => start === wanted)) return false;
+    this.install(page, pages, graph, known ? known.rebuilt + 1 : 0);
+    return true;
   }
 
   /** Control has come to a place: notes it if a jump has brought it. A call of a function has its address in r12 as well. */
@@ -274,11 +279,11 @@ export class RegionCache implements RegionService {
 
   /** Makes a region anew with copies of what its call goes to. Whether the function that is called is among them. */
   private joinCaller({ region, called, ea }: Caller): boolean {
-    const made = this.compileAt(region.page, region.entries[0], ea);
+    if (!this.compileAt(region.page, region.entries[0], ea, called)) return false;
     // Who waits in the old region is to find the new one.
     this.host.setShared('codeEpoch', (this.host.shared('codeEpoch') + 1n) & 0xffff_ffffn);
     this.host.setShared('returnAddress', NO_RETURN);
-    return made.offsets.has(called);
+    return true;
   }
 
   /** What a branch to CTR in page `index` may go to: if jumps are known to arrive near by, all that is arrived at. */
@@ -307,7 +312,7 @@ export class RegionCache implements RegionService {
     return this.view.getUint16(page + decodedPageInfo.heat + offset / 2, true);
   }
 
-  private install(page: number, pages: RegionPages, graph: RegionGraph, rebuilt: number): Region {
+  private install(page: number, pages: RegionPages, graph: RegionGraph, rebuilt: number): void {
     const { host, view } = this;
     const module = new ModuleBuilder();
     const values: Record<string, WebAssembly.ImportValue> = { memory: host.memory };
@@ -362,7 +367,6 @@ export class RegionCache implements RegionService {
       const { offset } = instructions[instructions.length - 1];
       this.waiting.set(slotAt(pages, offset), { region, offset });
     }
-    return region;
   }
 
   private isEntry(page: number, slot: number): boolean {

@@ -307,7 +307,7 @@ function copyCalled(
   const copies: Callee[] = [];
   for (const target of limits.called?.(offset) ?? []) {
     const callee = copyOf(target, frame, fetch, limits, budget, depth);
-    if (!callee) continue;
+    if (!callee || !isLeaf(callee)) continue;
     copies.push({ frame: callee, returnTo: offset + 4 });
     frame.size += callee.size;
   }
@@ -362,6 +362,18 @@ function isRecursive(frame: Frame, target: number): boolean {
 function canReturn(frame: Frame): boolean {
   for (const branch of frame.branches.values()) if (branch.kind === 'return') return true;
   return false;
+}
+
+/**
+ * Whether a copy neither calls nor jumps out of itself. What does may come to the code around it again, as the parts of an
+ * interpreter call each other; returns would then be found that calls further out are waited for.
+ */
+function isLeaf(frame: Frame): boolean {
+  for (const branch of frame.branches.values()) {
+    const within = branch.kind === 'jump' && frame.instructions.has(branch.target);
+    if (!within && branch.kind !== 'conditional' && branch.kind !== 'return') return false;
+  }
+  return true;
 }
 
 interface Builder {

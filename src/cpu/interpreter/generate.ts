@@ -353,6 +353,8 @@ function defineCalls(module: ModuleBuilder, parts: InterpreterParts): void {
         ip.set(next);
         fn.brIf(done, next.eq(returnSlot));
         fn.brIf(done, next.eqz());
+        // This call is lost, it has come back within a region: what waits for the call around it goes on.
+        fn.brIf(done, next.eq(outerSlot));
         fn.brIf(done, epoch.ne(getShared32(fn, 'codeEpoch')));
         const left = get32(fn, 'budget').sub(1);
         fn.brIf(done, left.ltS(0));
@@ -363,9 +365,9 @@ function defineCalls(module: ModuleBuilder, parts: InterpreterParts): void {
     });
     setShared32(fn, 'callDepth', depth);
     setShared64(fn, 'dispatches', getShared64(fn, 'dispatches').add(dispatched.get()));
+    setShared32(fn, 'returnSlot', outerSlot);
     fn.if(epoch.ne(getShared32(fn, 'codeEpoch')), () => fn.return(ip.get()));
     setShared64(fn, 'returnAddress', outerAddress);
-    setShared32(fn, 'returnSlot', outerSlot);
     const here = ip
       .get()
       .eq(returnSlot)
@@ -422,6 +424,7 @@ function defineRun(module: ModuleBuilder, parts: InterpreterParts, decodeImport:
   return module.function('run', [], 'i32', (fn) => {
     set32(fn, 'exitReason', EXIT.budget);
     setShared32(fn, 'callDepth', 0);
+    setShared32(fn, 'returnSlot', 0);
     fn.callVoid(parts.runtime.ref(contextChanged), []);
     const ip = fn.variable('i32', fn.call('i32', parts.resume, []));
     const dispatched = fn.variable('i64', fn.i64(0n));
