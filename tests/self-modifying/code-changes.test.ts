@@ -36,8 +36,11 @@ async function same(program: Program): Promise<Awaited<ReturnType<typeof lockste
 const word = (line: string) => assemble(line) | 0;
 const barrier = ['sync 0', 'icbi 0,4', 'sync 0', 'isync'];
 
-/** How functions are called: by their address, or by their distance, and then regions take copies of them. */
-type Call = 'address' | 'distance';
+/**
+ * How functions are called: by their address, or by their distance, and then regions take copies of them. By a pointer as
+ * compilers do it, with the address in r12 as well, regions learn where a call goes and take copies.
+ */
+type Call = 'address' | 'distance' | 'pointer';
 
 /** r30 rounds; each calls the window or another page `calls` times and then does `change`. r31 sums up. */
 function roundsBy(call: Call, calls: number, target: number, change: readonly string[]): string[] {
@@ -47,10 +50,10 @@ function roundsBy(call: Call, calls: number, target: number, change: readonly st
     'addi 31,0,0',
     'round:',
     ...loadNumber(29, calls),
-    ...loadNumber(28, target),
+    ...loadNumber(call === 'pointer' ? 12 : 28, target),
     'again:',
-    'mtspr 9,28',
-    call === 'address' ? 'bcctrl 20,0,0' : `bl .+${distance}`,
+    call === 'pointer' ? 'mtspr 9,12' : 'mtspr 9,28',
+    call !== 'distance' ? 'bcctrl 20,0,0' : `bl .+${distance}`,
     'addi 29,29,-1',
     'cmpi 0,1,29,0',
     'bc 4,2,@again',
@@ -65,7 +68,7 @@ function roundsBy(call: Call, calls: number, target: number, change: readonly st
 /** Adds what the immediate says, which tests change: +1 or +2 and so on. */
 const adder = (n: number) => [`addi 31,31,${n}`, 'xori 31,31,1', 'bclr 20,0,0'];
 
-describe.each<Call>(['address', 'distance'])('code that changes, called by its %s', (call) => {
+describe.each<Call>(['address', 'distance', 'pointer'])('code that changes, called by its %s', (call) => {
   const rounds = (calls: number, target: number, change: readonly string[]) => roundsBy(call, calls, target, change);
 
   it('in another page, by stores', async () => {
