@@ -213,6 +213,43 @@ describe('discovery', () => {
     expect(discoverRegion([0], large, inlining).blocks).toHaveLength(1);
   });
 
+  it('takes in the common end of functions from afar, and no other code there', () => {
+    const afar = 0x8000;
+    const at = (...lines: string[]) => {
+      const end = lines.map((line) => assemble(line));
+      return (offset: number) => (offset === 0 ? word(`b .+${afar}`) : end[(offset - afar) / 4]);
+    };
+    const starts = (fetch: (offset: number) => number | undefined) =>
+      discoverRegion([0], fetch, limits).blocks.map(({ start }) => start);
+    const restore = ['ld 30,-16(1)', 'ld 31,-8(1)', 'mtspr 8,0'];
+    expect(starts(at(...restore, 'bclr 20,0,0'))).toEqual([0, afar]);
+    expect(starts(at(...restore, 'bclr 12,2,0', 'bclr 20,0,0'))).toEqual([0]);
+    expect(starts(at(...restore, 'bc 12,2,.+8', 'bclr 20,0,0'))).toEqual([0]);
+    expect(starts(at(...restore, 'bcctr 20,0,0'))).toEqual([0]);
+    expect(starts(at(...restore))).toEqual([0]);
+    expect(starts(at(...Array.from({ length: 32 }, () => 'addi 3,3,1'), 'bclr 20,0,0'))).toEqual([0]);
+    expect(starts(at(...Array.from({ length: 31 }, () => 'addi 3,3,1'), 'bclr 20,0,0'))).toEqual([0, afar]);
+  });
+
+  it('copies leaves that a call by CTR is known to go to', () => {
+    const lines = ['bcctrl 20,0,0', 'sc 0', 'addi 3,3,1', 'bclr 20,0,0', 'bl .+8', 'sc 0', 'b .-16', 'bclr 20,0,0'];
+    const reached = () => true;
+    const targets = (called: readonly number[], known: Partial<RegionLimits> = { reached }) => {
+      const { blocks } = discoverRegion([0], program(...lines), { ...inlining, called: () => called, ...known });
+      const { terminator } = blocks[0];
+      return successors(terminator).map((way) => (way.kind === 'block' ? blocks[way.block].start : -1));
+    };
+    expect(targets([])).toEqual([4]);
+    expect(targets([8])).toEqual([4, 8]);
+    expect(targets([8, 12])).toEqual([4, 8, 12]);
+    // One that calls, one that only jumps.
+    expect(targets([16])).toEqual([4]);
+    expect(targets([24])).toEqual([4, 24]);
+    expect(targets([400])).toEqual([4]);
+    // A region that cannot wait for other functions has no copies either.
+    expect(targets([8], { reached: () => false })).toEqual([]);
+  });
+
   it('goes on behind a branch that reads the program counter', () => {
     const { blocks } = discoverRegion([0], program('bcl 20,31,.+4', 'mfspr 3,8', 'bclr 20,0,0'), limits);
     expect(blocks).toHaveLength(2);

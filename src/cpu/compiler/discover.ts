@@ -269,7 +269,7 @@ function followed(
   const behind = offset + 4;
   switch (branch.kind) {
     case 'jump':
-      return isNear(offset, branch.target) ? [branch.target] : [];
+      return isNear(offset, branch.target) || isEpilogue(branch.target, fetch, limits) ? [branch.target] : [];
     case 'conditional':
       return isNear(offset, branch.target) ? [behind, branch.target] : [behind];
     case 'return':
@@ -324,6 +324,23 @@ function startsPage(offset: number): boolean {
 /** Jumps that go further leave the function. */
 function isNear(from: number, to: number): boolean {
   return Math.abs(pageIndex(from) - pageIndex(to)) <= 1;
+}
+
+/** The longest end of a function that is taken in from afar, in instructions: it restores GPR 14 to 31, LR and more. */
+const MAX_EPILOGUE = 32;
+
+/**
+ * Whether what stands at `start` goes straight on to a return: functions compiled for size jump to a common end that
+ * restores their registers, wherever the linker has put it.
+ */
+function isEpilogue(start: number, fetch: FetchWord, limits: RegionLimits): boolean {
+  for (let offset = start; offset < start + MAX_EPILOGUE * 4; offset += 4) {
+    const word = fetch(offset);
+    if (word === undefined) return false;
+    const branch = branchOf({ offset, word, instruction: decode(word) }, limits);
+    if (branch) return branch.kind === 'return' && !branch.condition;
+  }
+  return false;
 }
 
 /** Whether a region can wait for a call that returns to `behind`: in the page of the call, where a slot stands for it. */
