@@ -48,3 +48,16 @@ const wanted = new Set(Object.keys(metafile.outputs).map((path) => basename(path
 for (const name of readdirSync(join(commandFolder, 'parts'))) {
   if (!wanted.has(name)) rmSync(join(commandFolder, 'parts', name), { force: true });
 }
+
+// The thread that compiles is a program of its own: it is one file too.
+const thread = join(root, 'dist', 'backends', 'node', 'region-worker.js');
+await build({
+  entryPoints: [thread],
+  outfile: thread,
+  allowOverwrite: true,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  sourcemap: true,
+  logLevel: 'warning',
+});

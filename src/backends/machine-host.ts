@@ -1,5 +1,6 @@
 // What a machine needs of the place it runs in. Node and the browser each fill it (backends).
 
+import type { RegionWorkshop } from '../cpu/compiler/workshop.ts';
 import type { PageCipherFactory } from './page-cipher.ts';
 import type { SealCrypto } from './seal-crypto.ts';
 
@@ -20,4 +21,9 @@ export interface MachineHost {
   readonly pageCipher: PageCipherFactory;
   /** Unpacks a compressed kernel. Rejects with a reason if it lacks the format or the data is damaged. */
   decompress(format: string, bytes: Uint8Array): Promise<Uint8Array>;
+  /**
+   * Opens a place beside the machine that makes its compiled regions, which count their entries and ways out if `counts`;
+   * absent or undefined where there is none.
+   */
+  openRegionWorkshop?(counts: boolean): RegionWorkshop | undefined;
 }

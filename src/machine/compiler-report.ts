@@ -1,6 +1,6 @@
 // The region compiler's account of itself, as part of a machine's report.
 
-import type { RegionCache } from '../cpu/compiler/cache.ts';
+import type { RegionCache, WorkshopStatistics } from '../cpu/compiler/cache.ts';
 import type { CpuCore } from '../cpu/interpreter/core.ts';
 
 export interface CompilerReport {
@@ -10,9 +10,14 @@ export interface CompilerReport {
   /** Guest instructions translated, and how many of them the interpreter's handlers execute inside of regions. */
   readonly translated: number;
   readonly interpretedInside: number;
-  /** WebAssembly bytes made, and host milliseconds spent on making and instantiating them. */
+  /**
+   * WebAssembly bytes made, and the host milliseconds that the vCPUs' thread spent on it: on all of it without a workshop,
+   * and with one on planning, ordering and linking.
+   */
   readonly bytes: number;
   readonly milliseconds: number;
+  /** The thread beside the vCPUs that made the regions, if there was one. */
+  readonly workshop: WorkshopStatistics | undefined;
   /** Decoded pages whose regions a change of their code dropped; times the full cache was emptied. */
   readonly dropped: number;
   readonly flushes: number;
@@ -45,6 +50,11 @@ export function compilerReport(compiler: RegionCache, core: CpuCore): CompilerRe
     interpretedInside: made.declined,
     bytes: made.bytes,
     milliseconds: Math.round(made.milliseconds),
+    workshop: made.workshop && {
+      ...made.workshop,
+      milliseconds: Math.round(made.workshop.milliseconds),
+      meanWaitMilliseconds: Math.round(made.workshop.meanWaitMilliseconds * 10) / 10,
+    },
     dropped: count('regionDrops'),
     flushes: made.flushes,
     instructions,

@@ -56,6 +56,11 @@ export interface MachineConfiguration {
   readonly securePageBytes?: 0x10000 | 0x1000;
   /** False: everything is interpreted, nothing compiled. Default true. It changes speed and nothing else. */
   readonly compiler?: boolean;
+  /**
+   * Where regions are compiled: `beside` the vCPUs, on another thread, or `inline`, while the vCPU that wants them waits.
+   * Default: beside where the host can, unless `onRegion` is given. It changes speed and nothing else.
+   */
+  readonly compile?: 'beside' | 'inline';
   /** Called with each compiled region, as text for people: guest code, structure, WebAssembly. */
   readonly onRegion?: (text: string) => void;
   /** Notes where the guest spends its instructions, for `Machine.profile`. */

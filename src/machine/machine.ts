@@ -258,10 +258,13 @@ export class Machine implements AsyncDisposable {
   }
 
   private createCompiler(host: RegionHost): RegionCache {
-    const { onRegion } = this.configuration;
+    const { onRegion, compile = onRegion ? 'inline' : 'beside' } = this.configuration;
     this.compiler = new RegionCache(host, {
       ...defaultRegionOptions,
       now: () => this.host.monotonicMs(),
+      workshop: compile === 'beside' ? (counts) => this.host.openRegionWorkshop?.(counts) : undefined,
+      onWorkshopFailure: (reason) =>
+        this.warn(`the thread that compiles has failed (${reason}); the rest is compiled between instructions`),
       ...(onRegion && { onRegion: (region: MadeRegion) => onRegion(describeRegion(region)) }),
     });
     return this.compiler;
@@ -312,6 +315,7 @@ export class Machine implements AsyncDisposable {
     this.outcome ??= { reason: 'stopped' };
     this.stream.end();
     this.guestConsole.close();
+    await this.compiler?.close();
     await this.devices.close();
   }
 

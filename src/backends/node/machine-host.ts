@@ -6,6 +6,7 @@ import { setFlagsFromString } from 'node:v8';
 import type { MachineHost } from '../machine-host.ts';
 import { decompress, detectCompression } from './decompress.ts';
 import { nodePageCipher } from './page-cipher.ts';
+import { openRegionWorkshop } from './region-workshop.ts';
 import { nodeSealCrypto } from './seal-crypto.ts';
 
 /** More than any kernel unpacks to. */
@@ -48,4 +49,5 @@ export const nodeMachineHost: MachineHost = {
     if (detectCompression(bytes) === 'none') throw new Error(`${format} is not among gzip, xz and zstd`);
     return decompress(bytes, 'the kernel', MAX_KERNEL_BYTES);
   },
+  openRegionWorkshop,
 };

@@ -4,22 +4,31 @@
 // A region belongs to a decoded page. Its entries' slots hold the number of its function instead of a handler's, and
 // `covered` marks its words, so that a store to one of them clears all slots of the page (mmu/code-pages.ts). So a
 // region lives as long as one of its slots names it.
+//
+// Between the plan of a region and the region itself time may pass, if a workshop on another thread makes it. The words are
+// marked when it is planned: if one of them has changed since, the page's generation has.
 
 import { NO_RETURN } from '../../mmu/tlb.ts';
-import type { FunctionRef } from '../../wasm/ir.ts';
-import { ModuleBuilder } from '../../wasm/module.ts';
-import { runtimeExport } from '../interpreter/generate.ts';
+import { assert } from '../../util/errors.ts';
 import { FETCH_MODE_USUAL } from '../interpreter/handlers.ts';
 import type { RegionHost, RegionService } from '../interpreter/region-service.ts';
 import { type StateField, stateOffset } from '../state/layout.ts';
-import { DECODED_HEAT_BYTES, DECODED_PAGE_STRIDE, decodedPageInfo, RAM_BASE, STATE_BASE } from '../state/memory-map.ts';
-import { type Arrival, discoverRegion, type RegionLimits } from './discover.ts';
+import {
+  DECODED_BASE,
+  DECODED_HEAT_BYTES,
+  DECODED_PAGE_STRIDE,
+  decodedPageInfo,
+  PAGE_INFO_BASE,
+  PAGE_INFO_INDEX_MASK,
+  RAM_BASE,
+  STATE_BASE,
+} from '../state/memory-map.ts';
+import { type Arrival, discoverRegion, pageIndex, type RegionLimits } from './discover.ts';
 import type { MadeRegion } from './dump.ts';
 import { USER_DATA_TLB } from './emitter.ts';
-import { generateRegion, type InterpreterImports } from './generate.ts';
-import { decodedPageAt, RegionPages } from './pages.ts';
-import type { RegionGraph } from './region.ts';
-import { structureRegion } from './structure.ts';
+import { decodedPageAt, type ForeignPage, RegionPages } from './pages.ts';
+import { handlerWord, makeUnit, type RegionPlan, regionExport } from './unit.ts';
+import { orderOf, type RegionDelivery, type RegionWorkshop } from './workshop.ts';
 
 export interface RegionOptions {
   /** Arrivals by branches that make an address hot; at least 1. */
@@ -36,6 +45,15 @@ export interface RegionOptions {
   readonly counts: boolean;
   /** A page whose regions have been dropped more often than this for changes of its code is left to the interpreter. */
   readonly patience: number;
+  /**
+   * Opens a workshop on another thread; without one, or when it is `undefined`, regions are made where they are wanted,
+   * while the vCPU waits. It changes speed and nothing else.
+   */
+  readonly workshop?: ((counts: boolean) => RegionWorkshop | undefined) | undefined;
+  /** Arrivals that make an address hot while there is a workshop; at least 1. */
+  readonly workshopThreshold: number;
+  /** Told once, why regions are not made beside the vCPUs any more. */
+  readonly onWorkshopFailure?: (reason: string) => void;
   /** Milliseconds now, for the report. */
   readonly now?: () => number;
   /** Called with each region made. */
@@ -45,6 +63,7 @@ export interface RegionOptions {
 export const defaultRegionOptions: RegionOptions = {
   threshold: 6000,
   reluctant: 50,
+  workshopThreshold: 3000,
   maxInstructions: 400,
   executedOnly: true,
   // An engine holds some sixteen times as much for them: 60 to 80 KiB for a region of 4 KiB (docs/performance.md).
@@ -60,8 +79,41 @@ export interface RegionStatistics {
   readonly instructions: number;
   readonly declined: number;
   readonly bytes: number;
+  /** Spent by the vCPUs' thread: on making regions itself, or on planning, ordering, linking and installing them. */
   readonly milliseconds: number;
   readonly flushes: number;
+  /** What a workshop did; absent without one. */
+  readonly workshop: WorkshopStatistics | undefined;
+}
+
+export interface WorkshopStatistics {
+  readonly orders: number;
+  readonly deliveries: number;
+  /** Regions whose code had changed before they came. */
+  readonly stale: number;
+  /** Spent on another thread. */
+  readonly milliseconds: number;
+  /** From order to delivery, the mean over all regions that came. */
+  readonly meanWaitMilliseconds: number;
+  readonly failure: string | undefined;
+}
+
+/** A region that is to be made for a decoded page. */
+interface Plan extends RegionPlan {
+  /** Memory offset of the decoded page, and its generation. */
+  readonly page: number;
+  readonly generation: number;
+  /** Memory offset of the page in RAM. */
+  readonly source: number;
+  /** Distances of its instructions, those in other pages as well. */
+  readonly offsets: ReadonlySet<number>;
+  readonly rebuilt: number;
+  /** It takes the place of one that waits for a call: who waits there is to find the new one. */
+  readonly replacesCaller: boolean;
+}
+
+interface OrderedPlan extends Plan {
+  readonly since: number;
 }
 
 interface Region {
@@ -93,6 +145,8 @@ const MAX_REBUILDS = 6;
 const MAX_ENTRIES = 32;
 /** In 2^20 ticks of the timebase: 4 seconds, or 2 thousand million instructions by the virtual clock. */
 const HEAT_WINDOW = 2048;
+/** Orders that may wait; what becomes hot beyond that has to become hot again. */
+const MAX_ORDERED = 64;
 const INLINE = { maxInlined: 40, maxInlineDepth: 2 };
 
 export class RegionCache implements RegionService {
@@ -120,12 +174,27 @@ export class RegionCache implements RegionService {
   private spent = 0;
   private flushes = 0;
 
+  private readonly workshop: RegionWorkshop | undefined;
+  private threshold: number;
+  private readonly ordered = new Map<number, OrderedPlan>();
+  private orders = 0;
+  private deliveries = 0;
+  private delivered = 0;
+  private stale = 0;
+  private workshopMs = 0;
+  private waitedMs = 0;
+  private failure: string | undefined;
+  readonly collect: (() => void) | undefined;
+
   constructor(host: RegionHost, options: RegionOptions) {
     this.host = host;
     this.options = options;
     this.view = new DataView(host.memory.buffer);
     this.limits = { maxInstructions: options.maxInstructions, ...INLINE, leaves: host.endsTurn };
-    host.setShared('hotThreshold', BigInt(options.threshold));
+    this.workshop = options.workshop?.(options.counts);
+    this.threshold = this.workshop ? options.workshopThreshold : options.threshold;
+    if (this.workshop) this.collect = () => this.takeDeliveries();
+    host.setShared('hotThreshold', BigInt(this.threshold));
   }
 
   statistics(): RegionStatistics {
@@ -137,10 +206,28 @@ export class RegionCache implements RegionService {
       bytes: this.madeBytes,
       milliseconds: this.spent,
       flushes: this.flushes,
+      workshop: this.workshop && {
+        orders: this.orders,
+        deliveries: this.deliveries,
+        stale: this.stale,
+        milliseconds: this.workshopMs,
+        meanWaitMilliseconds: this.delivered === 0 ? 0 : this.waitedMs / this.delivered,
+        failure: this.failure,
+      },
     };
   }
 
+  /** Ends the workshop; what is on order does not come any more. */
+  async close(): Promise<void> {
+    await this.workshop?.close();
+  }
+
+  private now(): number {
+    return this.options.now?.() ?? 0;
+  }
+
   hot(ip: number): void {
+    this.takeDeliveries();
     const page = ip & -DECODED_PAGE_STRIDE;
     const offset = (ip - page) / 2;
     const { view } = this;
@@ -148,9 +235,13 @@ export class RegionCache implements RegionService {
     if (view.getUint32(page + decodedPageInfo.mode, true) !== FETCH_MODE_USUAL) return;
     if (view.getUint32(page + decodedPageInfo.drops, true) > this.options.patience) return;
     if (this.tookLong(page) || this.isEarly(page, ip)) return;
-    const begun = this.options.now?.() ?? 0;
+    if (this.isOnOrder(page, offset) || this.ordered.size >= MAX_ORDERED) {
+      this.cool(page, offset);
+      return;
+    }
+    const begun = this.now();
     this.compile(page, offset);
-    this.spent += (this.options.now?.() ?? 0) - begun;
+    this.spent += this.now() - begun;
   }
 
   /**
@@ -173,14 +264,27 @@ export class RegionCache implements RegionService {
 
   /** Whether the slot is to become hot once more before it has a region: its count starts anew. */
   private isEarly(page: number, ip: number): boolean {
-    if (this.made >= this.options.reluctant) {
+    if (this.workshop || this.made >= this.options.reluctant) {
       this.hotOnce.clear();
       return false;
     }
     if (this.hotOnce.delete(ip)) return false;
     this.hotOnce.add(ip);
-    this.view.setUint16(page + decodedPageInfo.heat + (ip - page) / 4, 0, true);
+    this.cool(page, (ip - page) / 2);
     return true;
+  }
+
+  /** Arrivals at the address count from 0 again. */
+  private cool(page: number, offset: number): void {
+    this.view.setUint16(page + decodedPageInfo.heat + offset / 2, 0, true);
+  }
+
+  /** Whether a region that has not come yet has the address, so that it need not be made for it. */
+  private isOnOrder(page: number, offset: number): boolean {
+    for (const plan of this.ordered.values()) {
+      if (plan.page === page && plan.offsets.has(offset) && this.isCurrent(plan)) return true;
+    }
+    return false;
   }
 
   private compile(page: number, offset: number): void {
@@ -191,18 +295,18 @@ export class RegionCache implements RegionService {
       return;
     }
     if (caller && this.joinCaller(caller)) {
-      this.view.setUint16(page + decodedPageInfo.heat + offset / 2, 0, true);
+      this.cool(page, offset);
       return;
     }
     this.noteJump(page, offset, ea);
-    this.compileAt(page, offset, ea);
+    this.carryOut(this.plan(page, offset, ea));
   }
 
   /**
-   * Makes the region for `offset` in the decoded page `page`, which is executed at `ea`; with `wanted` only if it has that
-   * distance in it. Whether it was made.
+   * The region for `offset` in the decoded page `page`, which is executed at `ea`; `replacesCaller`: it takes the place of one
+   * that waits for a call.
    */
-  private compileAt(page: number, offset: number, ea: bigint, wanted?: number): boolean {
+  private plan(page: number, offset: number, ea: bigint, replacesCaller = false): Plan {
     const { view, options } = this;
     const pages = new RegionPages(view, page, ea, options.patience);
     const regions = (this.byPage.get(page) ?? []).filter((region) => this.isLive(region));
@@ -210,7 +314,7 @@ export class RegionCache implements RegionService {
       (region) => region.offsets.has(offset) && region.rebuilt < MAX_REBUILDS && region.entries.length < MAX_ENTRIES,
     );
     // Entries that control does not come to any more stay with the old region.
-    const enough = Math.max(1, this.options.threshold >> 3);
+    const enough = Math.max(1, this.threshold >> 3);
     const kept = known?.entries.filter((entry) => entry !== offset && this.heat(page, entry) >= enough) ?? [];
     const reached = (at: number) => pages.reached(at);
     const executed = options.executedOnly ? (at: number) => pages.executed(at) : undefined;
@@ -227,9 +331,101 @@ export class RegionCache implements RegionService {
     };
     const limits = { ...this.limits, reached, executed, arrivals, called };
     const graph = discoverRegion([offset, ...kept], (at) => pages.word(at), limits);
-    if (wanted !== undefined && !graph.blocks.some(({ start }) => start === wanted)) return false;
-    this.install(page, pages, graph, known ? known.rebuilt + 1 : 0);
-    return true;
+    const offsets = new Set<number>();
+    const foreign: [number, ForeignPage][] = [];
+    for (const { instructions } of graph.blocks) for (const at of instructions) offsets.add(at.offset);
+    for (const index of new Set([...offsets].map(pageIndex))) {
+      const other = index === 0 ? undefined : pages.foreign(index);
+      if (other) foreign.push([index, other]);
+    }
+    return {
+      page,
+      generation: view.getUint32(page + decodedPageInfo.generation, true),
+      source: view.getUint32(page + decodedPageInfo.source, true),
+      graph,
+      user: this.isUser(page),
+      foreign: new Map(foreign),
+      offsets,
+      rebuilt: known ? known.rebuilt + 1 : 0,
+      replacesCaller,
+    };
+  }
+
+  /** Makes a region, or orders it. */
+  private carryOut(plan: Plan): void {
+    this.reserve(plan);
+    if (this.workshop && this.failure === undefined) this.order(this.workshop, plan);
+    else this.make(plan);
+  }
+
+  /** From now on a change of the words that the region has does not pass unseen. */
+  private reserve({ page, offsets, foreign }: Plan): void {
+    const { view } = this;
+    for (const offset of offsets) {
+      const decoded = decodedAt(page, foreign, offset);
+      view.setUint8(decoded + decodedPageInfo.covered + (offset & 0xfff) / 4, 1);
+      view.setUint32(decoded + decodedPageInfo.regions, 1, true);
+      // From now on only arrivals from outside of the region count.
+      if (decoded === page) this.cool(page, offset);
+    }
+  }
+
+  /** Makes the region here and now. */
+  private make(plan: Plan): void {
+    const { graph, source } = plan;
+    const { bytes, imports, regions } = makeUnit([plan], this.host.semantics, this.options.counts);
+    const [{ tree, declined }] = regions;
+    const exports = this.link(new WebAssembly.Module(bytes), imports);
+    this.install(plan, exports[regionExport(0)], bytes.length, declined);
+    this.options.onRegion?.({ graph, tree, bytes, pageGra: source - RAM_BASE });
+  }
+
+  private order(workshop: RegionWorkshop, plan: Plan): void {
+    const id = ++this.orders;
+    this.ordered.set(id, { ...plan, since: this.now() });
+    workshop.order(orderOf(id, plan));
+  }
+
+  private takeDeliveries(): void {
+    const { workshop } = this;
+    if (!workshop || this.failure !== undefined) return;
+    for (let delivery = workshop.delivery(); delivery; delivery = workshop.delivery()) this.takeDelivery(delivery);
+    if (workshop.failure !== undefined) this.giveUp(workshop.failure);
+  }
+
+  private takeDelivery({ module, imports, regions, bytes, milliseconds }: RegionDelivery): void {
+    const begun = this.now();
+    this.deliveries++;
+    this.workshopMs += milliseconds;
+    const exports = this.link(module, imports);
+    regions.forEach(({ id, declined }, index) => {
+      const plan = this.ordered.get(id);
+      assert(plan, 'what is delivered has been ordered');
+      this.ordered.delete(id);
+      this.waitedMs += begun - plan.since;
+      this.delivered++;
+      if (this.isCurrent(plan)) {
+        this.install(plan, exports[regionExport(index)], Math.round(bytes / regions.length), declined);
+      } else this.stale++;
+    });
+    this.spent += this.now() - begun;
+  }
+
+  /** Whether the decoded page is still in use, and its words have not changed since the plan was made. */
+  private isCurrent({ page, source, generation }: Plan): boolean {
+    const { view } = this;
+    if (view.getUint32(page + decodedPageInfo.generation, true) !== generation) return false;
+    const info = view.getUint32(PAGE_INFO_BASE + ((source - RAM_BASE) / 4096) * 4, true);
+    return (info & PAGE_INFO_INDEX_MASK) === (page - DECODED_BASE) / DECODED_PAGE_STRIDE + 1;
+  }
+
+  /** From now on regions are made here. */
+  private giveUp(reason: string): void {
+    this.failure = reason;
+    this.ordered.clear();
+    this.threshold = this.options.threshold;
+    this.host.setShared('hotThreshold', BigInt(this.threshold));
+    this.options.onWorkshopFailure?.(reason);
   }
 
   /** Control has come to a place: notes it if a jump has brought it. A call of a function has its address in r12 as well. */
@@ -263,7 +459,7 @@ export class RegionCache implements RegionService {
     if (!known.has(distance)) {
       known.add(distance);
       if (known.size > MAX_CALLED) return undefined;
-      const { threshold } = this.options;
+      const { threshold } = this;
       view.setUint16(page + decodedPageInfo.heat + offset / 2, threshold - Math.ceil(threshold / 4), true);
       return 'again';
     }
@@ -279,10 +475,10 @@ export class RegionCache implements RegionService {
 
   /** Makes a region anew with copies of what its call goes to. Whether the function that is called is among them. */
   private joinCaller({ region, called, ea }: Caller): boolean {
-    if (!this.compileAt(region.page, region.entries[0], ea, called)) return false;
-    // Who waits in the old region is to find the new one.
-    this.host.setShared('codeEpoch', (this.host.shared('codeEpoch') + 1n) & 0xffff_ffffn);
-    this.host.setShared('returnAddress', NO_RETURN);
+    if (this.isOnOrder(region.page, called)) return true;
+    const plan = this.plan(region.page, region.entries[0], ea, true);
+    if (!plan.graph.blocks.some(({ start }) => start === called)) return false;
+    this.carryOut(plan);
     return true;
   }
 
@@ -312,60 +508,50 @@ export class RegionCache implements RegionService {
     return this.view.getUint16(page + decodedPageInfo.heat + offset / 2, true);
   }
 
-  private install(page: number, pages: RegionPages, graph: RegionGraph, rebuilt: number): void {
-    const { host, view } = this;
-    const module = new ModuleBuilder();
-    const values: Record<string, WebAssembly.ImportValue> = { memory: host.memory };
-    module.importMemory('env', 'memory', 1);
-    const imports = regionImports(module, host, values);
-    const entries = graph.entries.map((id) => graph.blocks[id].start);
-    const name = `region ${entries[0].toString(16)}`;
-    const tree = structureRegion(graph);
-    const { fn, declined } = generateRegion(
-      name,
-      graph,
-      tree,
-      host.semantics,
-      imports,
-      this.options.counts,
-      this.isUser(page),
-      (index) => pages.foreign(index),
-    );
-    const ref = module.declare(name, ['i32', 'i32'], 'i32');
-    module.defineBuilt(ref, fn);
-    module.exportFunction('region', ref);
-    const bytes = module.encode();
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: values });
-    const number = this.takeNumber();
-    host.table.set(number, instance.exports.region);
-    const offsets = new Set<number>();
-    for (const { instructions } of graph.blocks) for (const at of instructions) offsets.add(at.offset);
-    for (const offset of offsets) {
-      const decoded = pages.decodedAt(offset)!;
-      view.setUint8(decoded + decodedPageInfo.covered + (offset & 0xfff) / 4, 1);
-      view.setUint32(decoded + decodedPageInfo.regions, 1, true);
-      // From now on only arrivals from outside of the region count.
-      if (decoded === page) view.setUint16(page + decodedPageInfo.heat + offset / 2, 0, true);
+  private link(module: WebAssembly.Module, imports: readonly string[]): Readonly<Record<string, unknown>> {
+    const { host } = this;
+    const env: Record<string, WebAssembly.ImportValue> = {};
+    for (const field of imports) {
+      const word = handlerWord(field);
+      const value =
+        field === 'memory'
+          ? host.memory
+          : word === undefined
+            ? host.exports[field]
+            : host.table.get(host.handlerOf(word));
+      env[field] = value as WebAssembly.ImportValue;
     }
+    return new WebAssembly.Instance(module, { env }).exports;
+  }
+
+  private install(plan: Plan, code: unknown, bytes: number, declined: number): void {
+    const { host, view } = this;
+    const { page, source, graph, offsets, rebuilt, foreign } = plan;
+    const number = this.takeNumber();
+    host.table.set(number, code);
+    const entries = graph.entries.map((id) => graph.blocks[id].start);
     const slots = entries.map((entry) => page + entry * 2);
-    const source = view.getUint32(page + decodedPageInfo.source, true);
-    this.options.onRegion?.({ graph, tree, bytes, pageGra: source - RAM_BASE });
     entries.forEach((entry, index) => {
       view.setUint32(slots[index], number, true);
       view.setUint32(slots[index] + 4, view.getUint32(source + entry, true), true);
     });
-    const region: Region = { number, page, slots, entries, offsets, bytes: bytes.length, rebuilt };
+    const region: Region = { number, page, slots, entries, offsets, bytes, rebuilt };
     this.byPage.set(page, [...this.freeDead(page), region]);
     this.live++;
-    this.liveBytes += bytes.length;
+    this.liveBytes += bytes;
     this.made++;
     this.madeInstructions += offsets.size;
     this.madeDeclined += declined;
-    this.madeBytes += bytes.length;
+    this.madeBytes += bytes;
     for (const { instructions, terminator } of graph.blocks) {
       if (terminator.kind !== 'indirect' || !terminator.returnTo) continue;
       const { offset } = instructions[instructions.length - 1];
-      this.waiting.set(slotAt(pages, offset), { region, offset });
+      this.waiting.set(decodedAt(page, foreign, offset) + (offset & 0xfff) * 2, { region, offset });
+    }
+    if (plan.replacesCaller) {
+      // Who waits in the old region is to find the new one.
+      host.setShared('codeEpoch', (host.shared('codeEpoch') + 1n) & 0xffff_ffffn);
+      host.setShared('returnAddress', NO_RETURN);
     }
   }
 
@@ -438,44 +624,8 @@ function slotAt(pages: RegionPages, offset: number): number {
   return (pages.decodedAt(offset) ?? 0) + (offset & 0xfff) * 2;
 }
 
-/** Imports of a region module, each made when it is first asked for; their values go into `values`. */
-function regionImports(
-  module: ModuleBuilder,
-  host: RegionHost,
-  values: Record<string, WebAssembly.ImportValue>,
-): InterpreterImports {
-  const refs = new Map<string, FunctionRef>();
-  const { exports } = host;
-  const get = (
-    name: string,
-    value: () => unknown,
-    params: Parameters<ModuleBuilder['signature']>[0],
-    result: Parameters<ModuleBuilder['signature']>[1],
-  ): FunctionRef => {
-    let ref = refs.get(name);
-    if (!ref) {
-      ref = module.importFunction('env', name, params, result);
-      refs.set(name, ref);
-      values[name] = value() as WebAssembly.ImportValue;
-    }
-    return ref;
-  };
-  const controls = {
-    goTo: ['i64'],
-    callTo: ['i64', 'i32'],
-    arrive: ['i32'],
-    leave: ['i32'],
-    raise: ['i32', 'i32', 'i32', 'i32'],
-  } as const;
-  values.pageEa = exports.pageEa as WebAssembly.ImportValue;
-  return {
-    pageEa: module.importGlobal('env', 'pageEa', 'i64'),
-    control: (name) => get(name, () => exports[name], controls[name], 'i32'),
-    dropRegions: () => get('dropRegions', () => exports.dropRegions, ['i32'], undefined),
-    runtime: (f) => get(runtimeExport(f.name), () => exports[runtimeExport(f.name)], f.params, f.result),
-    handler: (word) => {
-      const number = host.handlerOf(word);
-      return get(`handler ${number}`, () => host.table.get(number), ['i32', 'i32'], 'i32');
-    },
-  };
+/** Memory offset of the decoded page that has the distance in a region of `page`. */
+function decodedAt(page: number, foreign: ReadonlyMap<number, ForeignPage>, offset: number): number {
+  const index = pageIndex(offset);
+  return index === 0 ? page : foreign.get(index)!.decoded;
 }

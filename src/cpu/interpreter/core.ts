@@ -186,6 +186,7 @@ export class CpuCore implements RamWriteObserver {
    * with each. Returns why it stopped and how many were executed.
    */
   run(id: number, budget: number, timebase: bigint): { reason: ExitReason; executed: number } {
+    this.regions?.collect?.();
     this.select(id);
     const vcpu = this.vcpus[id];
     if (vcpu.get32('mmioState') === MMIO.idle || budget <= 1) return this.runPiece(vcpu, budget, timebase);

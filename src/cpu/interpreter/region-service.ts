@@ -22,4 +22,6 @@ export interface RegionHost {
 export interface RegionService {
   /** Control has come to slot `ip` by branches as often as the `hotThreshold` says. Called while a vCPU runs. */
   hot(ip: number): void;
+  /** Takes in what was compiled elsewhere. Called often, while no vCPU runs; absent where nothing is. */
+  readonly collect?: (() => void) | undefined;
 }
