@@ -40,6 +40,13 @@ describe('pocket guest in lock-step', () => {
       expect(result.memoryComparisons).toBeGreaterThan(2);
     });
   }
+  it('with regions that come late', { timeout: 300_000 }, async () => {
+    const late = { threshold: 100, late: true };
+    await compare({ kernel: pocket, memoryBytes: 2 ** 27, append: 'plain', cpus: 2 }, late, {
+      memoryEvery: 2_000_000,
+      pieceInstructions: 2000,
+    });
+  });
   it('with its benchmark loops', { timeout: 300_000 }, async () => {
     await compare({ kernel: pocket, memoryBytes: 2 ** 27, append: 'plain only=bench bench=1', cpus: 1 }, AT_ONCE, {
       memoryEvery: 50_000_000,
@@ -56,6 +63,7 @@ interface Boot {
   readonly cpus: number;
   readonly script: Script;
   readonly memoryMib?: number;
+  readonly late?: boolean;
 }
 
 const work: Script = [
@@ -75,6 +83,15 @@ const boots: readonly Boot[] = [
   { title: 'linux-svm, 4 CPUs', kernel: 'linux-svm', initrd: 'busybox', append: 'console=hvc0', cpus: 4, script: work },
   { title: 'linux-svm, secure', kernel: 'linux-svm', initrd: 'busybox', append: secure, cpus: 1, script: work },
   { title: 'linux-svm, secure, 4 CPUs', kernel: 'linux-svm', initrd: 'busybox', append: secure, cpus: 4, script: work },
+  {
+    title: 'linux-svm, secure, with regions that come late',
+    kernel: 'linux-svm',
+    initrd: 'busybox',
+    append: secure,
+    cpus: 2,
+    script: work,
+    late: true,
+  },
   {
     title: 'Debian 12 kernel',
     kernel: 'debian-12-kernel',
@@ -124,13 +141,13 @@ const boots: readonly Boot[] = [
 
 describe('boots in lock-step', () => {
   const chosen = boots.filter(({ title }) => ALL_BOOTS || USUAL_BOOTS.includes(title));
-  for (const { title, kernel, initrd, append, cpus, script, memoryMib = 256 } of chosen) {
+  for (const { title, kernel, initrd, append, cpus, script, memoryMib = 256, late } of chosen) {
     it(title, { timeout: 1_800_000 }, async (context) => {
       const files = await filesOf(kernel, initrd);
       if ('reason' in files) return context.skip(files.reason);
       const result = await compare(
         { kernel: files.kernel, initrd: files.initrd, memoryBytes: memoryMib * 2 ** 20, append, cpus },
-        { script, threshold: BOOT_THRESHOLD },
+        { script, threshold: BOOT_THRESHOLD, late },
         { memoryEvery: 100_000_000, pieceInstructions: 4000 },
       );
       expect(result.instructions).toBeGreaterThan(50_000_000);

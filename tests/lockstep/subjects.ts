@@ -1,11 +1,20 @@
 // Guests for lock-step runs: a whole machine, and a program in problem state.
 
+import { nodeMachineHost } from '../../src/backends/node/machine-host.ts';
 import { defaultRegionOptions, RegionCache } from '../../src/cpu/compiler/cache.ts';
+import {
+  deliver,
+  type RegionDelivery,
+  type RegionOrder,
+  type RegionWorkshop,
+} from '../../src/cpu/compiler/workshop.ts';
 import { CpuCore } from '../../src/cpu/interpreter/core.ts';
 import type { RegionHost } from '../../src/cpu/interpreter/region-service.ts';
 import type { SemanticsMap } from '../../src/cpu/semantics/emitter.ts';
+import { semantics } from '../../src/cpu/semantics/index.ts';
 import { EXIT, MSR } from '../../src/cpu/state/msr.ts';
-import { Machine, type MachineConfiguration } from '../../src/index.ts';
+import type { MachineConfiguration } from '../../src/index.ts';
+import { Machine } from '../../src/machine/machine.ts';
 import type { Engine, Subject } from './lockstep.ts';
 
 /** Typed when the text before it has appeared: at the instruction that wrote its last character, in every run. */
@@ -15,15 +24,48 @@ export interface MachineSubjectOptions {
   readonly script?: Script;
   /** Arrivals by branches that make an address hot; 1: it is compiled at once. */
   readonly threshold: number;
+  /** Regions come at odd moments after they have been wanted, as from another thread. */
+  readonly late?: boolean;
+}
+
+/** A workshop that has something ready after it has been asked some number of times. */
+class LateWorkshop implements RegionWorkshop {
+  readonly failure = undefined;
+  private readonly counts: boolean;
+  private orders: RegionOrder[] = [];
+  private patience = 3;
+  private seed = 1;
+
+  constructor(counts: boolean) {
+    this.counts = counts;
+  }
+
+  order(order: RegionOrder): void {
+    this.orders.push(structuredClone(order));
+  }
+
+  delivery(): RegionDelivery | undefined {
+    if (this.orders.length === 0 || --this.patience > 0) return undefined;
+    this.seed = (Math.imul(this.seed, 1103515245) + 12345) & 0x7fffffff;
+    this.patience = 1 + ((this.seed >> 8) % 40);
+    return deliver(this.orders.splice(0, 1 + ((this.seed >> 16) % 4)), semantics, this.counts, () => 0);
+  }
+
+  async close(): Promise<void> {}
 }
 
 /** A machine with the virtual clock, interpreted or compiled; ends when the guest does. */
 export async function machineSubject(
   engine: Engine,
   configuration: MachineConfiguration,
-  { script = [], threshold }: MachineSubjectOptions,
+  { script = [], threshold, late = false }: MachineSubjectOptions,
 ): Promise<Subject> {
-  const machine = await Machine.create({ ...configuration, clock: 'virtual', compiler: engine === 'tested' });
+  const host = late
+    ? { ...nodeMachineHost, openRegionWorkshop: (counts: boolean) => new LateWorkshop(counts) }
+    : nodeMachineHost;
+  const compile = late ? 'beside' : 'inline';
+  const compiler = engine === 'tested';
+  const machine = await Machine.create({ ...configuration, clock: 'virtual', seed: 1, compiler, compile }, host);
   // Lock-step looks into the machine: nobody else has a reason to.
   const { core } = machine as unknown as { core: CpuCore };
   if (engine === 'tested') core.setShared('hotThreshold', BigInt(threshold));
