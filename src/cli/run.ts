@@ -2,7 +2,7 @@
 // console, and turns the outcome into an exit status and a report.
 
 import { open, writeFile } from 'node:fs/promises';
-import { type Command, CommanderError } from 'commander';
+import { type Command, CommanderError, Option } from 'commander';
 import type { GuestCache } from '../backends/node/guest-cache.ts';
 import type { ClockMode } from '../machine/time.ts';
 import type { ViolationPolicy } from '../memory/checked-host-view.ts';
@@ -57,6 +57,7 @@ export interface RunOptions {
   readonly dmaPolicy?: DmaPolicy;
   readonly ultravisor: boolean;
   readonly compiler: boolean;
+  readonly compile?: 'beside' | 'inline';
   readonly dumpRegions?: string;
   readonly profile?: string;
   readonly secureMemory?: number;
@@ -132,6 +133,12 @@ export function addRunCommand(program: Command, context: RunContext, finish: (st
       },
     )
     .option('--no-compiler', 'interpret everything: slower, and otherwise the same')
+    .addOption(
+      new Option(
+        '--compile <where>',
+        'on a thread beside the vCPUs or in theirs (default: beside, given four processors)',
+      ).choices(['beside', 'inline']),
+    )
     .option('--dump-regions <file>', 'write what the region compiler makes: guest code, structure, WebAssembly')
     .option('--profile <file>', 'write where the guest spends its instructions, for the viewers of .cpuprofile files')
     .option('--no-ultravisor', 'a machine whose guests cannot turn secure')
@@ -256,6 +263,7 @@ async function createMachine(
     ...(options.dmaPolicy && { dmaPolicy: options.dmaPolicy }),
     ultravisor: options.ultravisor,
     compiler: options.compiler,
+    ...(options.compile && { compile: options.compile }),
     ...(options.profile !== undefined && { profile: true }),
     ...(regions !== undefined && { onRegion: (text: string) => regions.write(text) }),
     ...(options.secureMemory && { secureMemoryBytes: options.secureMemory }),

@@ -58,7 +58,8 @@ export interface MachineConfiguration {
   readonly compiler?: boolean;
   /**
    * Where regions are compiled: `beside` the vCPUs, on another thread, or `inline`, while the vCPU that wants them waits.
-   * Default: beside where the host can, unless `onRegion` is given. It changes speed and nothing else.
+   * Default: beside where the host can and has four processors or more, unless `onRegion` is given. It changes speed and
+   * nothing else.
    */
   readonly compile?: 'beside' | 'inline';
   /** Called with each compiled region, as text for people: guest code, structure, WebAssembly. */
@@ -108,6 +109,16 @@ export function checkConfiguration(configuration: MachineConfiguration): Checked
   if (!isDmaPolicy(dmaPolicy)) {
     const names = Object.keys(DMA_POLICIES).join(', ');
     throw new UsageError('dma-policy', `There is no DMA policy "${dmaPolicy}"; there are ${names}.`);
+  }
+  const { compile, compiler, onRegion } = configuration;
+  if (compile !== undefined && compile !== 'beside' && compile !== 'inline') {
+    throw new UsageError('compile', `Regions are compiled "beside" or "inline", not "${compile}".`);
+  }
+  if (compile === 'beside' && onRegion) {
+    throw new UsageError('compile', 'Regions can be dumped where they are compiled "inline" only; leave out "beside".');
+  }
+  if (compile !== undefined && compiler === false) {
+    throw new UsageError('compile', `Without the compiler nothing is compiled "${compile}"; leave out one of the two.`);
   }
   return { ...configuration, memoryBytes, cpus, onViolation, dmaPolicy };
 }

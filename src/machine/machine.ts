@@ -258,11 +258,12 @@ export class Machine implements AsyncDisposable {
   }
 
   private createCompiler(host: RegionHost): RegionCache {
-    const { onRegion, compile = onRegion ? 'inline' : 'beside' } = this.configuration;
+    const { onRegion, compile = onRegion ? 'inline' : undefined } = this.configuration;
     this.compiler = new RegionCache(host, {
       ...defaultRegionOptions,
       now: () => this.host.monotonicMs(),
-      workshop: compile === 'beside' ? (counts) => this.host.openRegionWorkshop?.(counts) : undefined,
+      workshop:
+        compile === 'inline' ? undefined : (counts) => this.host.openRegionWorkshop?.(counts, compile === 'beside'),
       onWorkshopFailure: (reason) =>
         this.warn(`the thread that compiles has failed (${reason}); the rest is compiled between instructions`),
       ...(onRegion && { onRegion: (region: MadeRegion) => onRegion(describeRegion(region)) }),

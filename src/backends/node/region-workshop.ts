@@ -7,12 +7,15 @@ import type { RegionDelivery, RegionOrder, RegionWorkshop } from '../../cpu/comp
 import { packageFile } from './package-files.ts';
 import type { RegionWorkerData } from './region-worker.ts';
 
+/** The vCPUs' thread, V8's that optimise what was made before, and this one. */
+const PROCESSORS = 4;
+
 /**
- * A workshop on a thread of its own; `counts`: whether regions count their entries. Undefined where that would gain nothing, because the process may use one processor
- * only, and in a checkout that has not been built: threads run JavaScript.
+ * A workshop on a thread of its own; `counts`: whether regions count their entries. Undefined in a checkout that has not been
+ * built, for threads run JavaScript, and unless it is `wanted` where the process may use less than four processors.
  */
-export function openRegionWorkshop(counts: boolean): RegionWorkshop | undefined {
-  if (availableParallelism() < 2 || import.meta.url.endsWith('.ts')) return undefined;
+export function openRegionWorkshop(counts: boolean, wanted: boolean): RegionWorkshop | undefined {
+  if (import.meta.url.endsWith('.ts') || (!wanted && availableParallelism() < PROCESSORS)) return undefined;
   return new ThreadWorkshop(counts, pathToFileURL(packageFile('dist/backends/node/region-worker.js')));
 }
 
