@@ -63,9 +63,9 @@ export async function machineSubject(
   const host = late
     ? { ...nodeMachineHost, openRegionWorkshop: (counts: boolean) => new LateWorkshop(counts) }
     : nodeMachineHost;
-  const compile = late ? 'beside' : 'inline';
-  const compiler = engine === 'tested';
-  const machine = await Machine.create({ ...configuration, clock: 'virtual', seed: 1, compiler, compile }, host);
+  const engines: Partial<MachineConfiguration> =
+    engine === 'tested' ? { compile: late ? 'beside' : 'inline' } : { compiler: false };
+  const machine = await Machine.create({ ...configuration, clock: 'virtual', seed: 1, ...engines }, host);
   // Lock-step looks into the machine: nobody else has a reason to.
   const { core } = machine as unknown as { core: CpuCore };
   if (engine === 'tested') core.setShared('hotThreshold', BigInt(threshold));
