@@ -23,7 +23,7 @@ export interface MachineHost {
   decompress(format: string, bytes: Uint8Array): Promise<Uint8Array>;
   /**
    * Opens a place beside the machine that makes its compiled regions, which count their entries and ways out if `counts`;
-   * absent or undefined where there is none, or, unless it is `wanted`, where it would gain nothing.
+   * absent or undefined where there is none.
    */
-  openRegionWorkshop?(counts: boolean, wanted: boolean): RegionWorkshop | undefined;
+  openRegionWorkshop?(counts: boolean): RegionWorkshop | undefined;
 }

@@ -136,7 +136,7 @@ export function addRunCommand(program: Command, context: RunContext, finish: (st
     .addOption(
       new Option(
         '--compile <where>',
-        'on a thread beside the vCPUs or in theirs (default: beside, given four processors)',
+        'compile "inline", on the thread of the vCPUs, or "beside", on another (default inline)',
       ).choices(['beside', 'inline']),
     )
     .option('--dump-regions <file>', 'write what the region compiler makes: guest code, structure, WebAssembly')

@@ -57,9 +57,8 @@ export interface MachineConfiguration {
   /** False: everything is interpreted, nothing compiled. Default true. It changes speed and nothing else. */
   readonly compiler?: boolean;
   /**
-   * Where regions are compiled: `beside` the vCPUs, on another thread, or `inline`, while the vCPU that wants them waits.
-   * Default: beside where the host can and has four processors or more, unless `onRegion` is given. It changes speed and
-   * nothing else.
+   * Where regions are compiled: `inline`, while the vCPU that wants them waits, which is the default, or `beside` the vCPUs,
+   * on another thread, where the host has them. It changes speed and nothing else.
    */
   readonly compile?: 'beside' | 'inline';
   /** Called with each compiled region, as text for people: guest code, structure, WebAssembly. */

@@ -258,12 +258,11 @@ export class Machine implements AsyncDisposable {
   }
 
   private createCompiler(host: RegionHost): RegionCache {
-    const { onRegion, compile = onRegion ? 'inline' : undefined } = this.configuration;
+    const { onRegion, compile } = this.configuration;
     this.compiler = new RegionCache(host, {
       ...defaultRegionOptions,
       now: () => this.host.monotonicMs(),
-      workshop:
-        compile === 'inline' ? undefined : (counts) => this.host.openRegionWorkshop?.(counts, compile === 'beside'),
+      workshop: compile === 'beside' ? (counts) => this.host.openRegionWorkshop?.(counts) : undefined,
       onWorkshopFailure: (reason) =>
         this.warn(`the thread that compiles has failed (${reason}); the rest is compiled between instructions`),
       ...(onRegion && { onRegion: (region: MadeRegion) => onRegion(describeRegion(region)) }),

@@ -1,21 +1,17 @@
 // Regions of compiled code from another thread of this process.
 
-import { availableParallelism } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { RegionDelivery, RegionOrder, RegionWorkshop } from '../../cpu/compiler/workshop.ts';
 import { packageFile } from './package-files.ts';
 import type { RegionWorkerData } from './region-worker.ts';
 
-/** The vCPUs' thread, V8's that optimise what was made before, and this one. */
-const PROCESSORS = 4;
-
 /**
  * A workshop on a thread of its own; `counts`: whether regions count their entries. Undefined in a checkout that has not been
- * built, for threads run JavaScript, and unless it is `wanted` where the process may use less than four processors.
+ * built, for threads run JavaScript.
  */
-export function openRegionWorkshop(counts: boolean, wanted: boolean): RegionWorkshop | undefined {
-  if (import.meta.url.endsWith('.ts') || (!wanted && availableParallelism() < PROCESSORS)) return undefined;
+export function openRegionWorkshop(counts: boolean): RegionWorkshop | undefined {
+  if (import.meta.url.endsWith('.ts')) return undefined;
   return new ThreadWorkshop(counts, pathToFileURL(packageFile('dist/backends/node/region-worker.js')));
 }
 
