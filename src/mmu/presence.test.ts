@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { defaultRegionOptions, RegionCache } from '../cpu/compiler/cache.ts';
+import { eagerRegionOptions } from '../../tests/support/eager-regions.ts';
+import { RegionCache } from '../cpu/compiler/cache.ts';
 import { CpuCore } from '../cpu/interpreter/core.ts';
 import type { RegionHost } from '../cpu/interpreter/region-service.ts';
 import { encodeFields } from '../cpu/isa/decode.ts';
@@ -19,10 +20,7 @@ let engine: (typeof engines)[number];
 function coreWith(words: number[], at = CODE): CpuCore {
   const regions = (host: RegionHost) =>
     new RegionCache(host, {
-      ...defaultRegionOptions,
-      threshold: 1,
-      reluctant: 0,
-      executedOnly: false,
+      ...eagerRegionOptions,
       patience: Number.POSITIVE_INFINITY,
     });
   const core = new CpuCore({ semantics, ramBytes: 1 << 20, cpus: 1, ...(engine === 'compiler' && { regions }) });

@@ -3,13 +3,14 @@
 // device or are absent; in kernel mode, in problem state, and in both by turns.
 
 import { describe, expect, it } from 'vitest';
-import { defaultRegionOptions, RegionCache } from '../../src/cpu/compiler/cache.ts';
+import { RegionCache } from '../../src/cpu/compiler/cache.ts';
 import { CpuCore } from '../../src/cpu/interpreter/core.ts';
 import type { RegionHost } from '../../src/cpu/interpreter/region-service.ts';
 import { semantics } from '../../src/cpu/semantics/index.ts';
 import { presence } from '../../src/cpu/state/memory-map.ts';
 import { EXIT, MSR } from '../../src/cpu/state/msr.ts';
 import { assembleAt, loadNumber } from '../self-modifying/programs.ts';
+import { eagerRegionOptions } from '../support/eager-regions.ts';
 import { randomWords } from '../support/random.ts';
 import { type Engine, lockstep, type Subject } from './lockstep.ts';
 
@@ -162,10 +163,8 @@ const call = [
 function subject(engine: Engine, test: Case): Subject {
   const regions = (to: RegionHost) =>
     new RegionCache(to, {
-      ...defaultRegionOptions,
+      ...eagerRegionOptions,
       threshold: 2,
-      reluctant: 0,
-      executedOnly: false,
       patience: Number.POSITIVE_INFINITY,
     });
   const core = new CpuCore({

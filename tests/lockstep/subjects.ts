@@ -1,7 +1,7 @@
 // Guests for lock-step runs: a whole machine, and a program in problem state.
 
 import { nodeMachineHost } from '../../src/backends/node/machine-host.ts';
-import { defaultRegionOptions, RegionCache } from '../../src/cpu/compiler/cache.ts';
+import { RegionCache } from '../../src/cpu/compiler/cache.ts';
 import {
   deliver,
   type RegionDelivery,
@@ -15,6 +15,7 @@ import { semantics } from '../../src/cpu/semantics/index.ts';
 import { EXIT, MSR } from '../../src/cpu/state/msr.ts';
 import type { MachineConfiguration } from '../../src/index.ts';
 import { Machine } from '../../src/machine/machine.ts';
+import { eagerRegionOptions } from '../support/eager-regions.ts';
 import type { Engine, Subject } from './lockstep.ts';
 
 /** Typed when the text before it has appeared: at the instruction that wrote its last character, in every run. */
@@ -107,8 +108,7 @@ export interface BareProgram {
 
 /** A core with nothing around it: what it executes is the program alone. */
 export function bareSubject({ semantics, words, compiled }: BareProgram): Subject {
-  const regions = (host: RegionHost) =>
-    new RegionCache(host, { ...defaultRegionOptions, threshold: 1, reluctant: 0, executedOnly: false });
+  const regions = (host: RegionHost) => new RegionCache(host, eagerRegionOptions);
   const core = new CpuCore({ semantics, ramBytes: 0x100000, cpus: 1, regions: compiled ? regions : undefined });
   const code = new Uint8Array(words.length * 4);
   const view = new DataView(code.buffer);

@@ -1,13 +1,14 @@
 // Small programs with an address space of their own, for tests of code that changes: privileged, 64-bit little-endian,
 // translation on, identity mapped by 64 KiB pages but for one page that the program moves about.
 
-import { defaultRegionOptions, RegionCache } from '../../src/cpu/compiler/cache.ts';
+import { RegionCache } from '../../src/cpu/compiler/cache.ts';
 import { CpuCore } from '../../src/cpu/interpreter/core.ts';
 import type { RegionHost } from '../../src/cpu/interpreter/region-service.ts';
 import { assemble } from '../../src/cpu/isa/assemble.ts';
 import { semantics } from '../../src/cpu/semantics/index.ts';
 import { EXIT, MSR } from '../../src/cpu/state/msr.ts';
 import type { Engine, Subject } from '../lockstep/lockstep.ts';
+import { eagerRegionOptions } from '../support/eager-regions.ts';
 
 export const RAM_BYTES = 0x40_0000;
 /** Where programs start, in a page of their own. */
@@ -64,8 +65,7 @@ export interface Program {
 
 /** The program on a core; it ends with `sc 1`. */
 export function programSubject(engine: Engine, { code, host }: Program): Subject {
-  const regions = (to: RegionHost) =>
-    new RegionCache(to, { ...defaultRegionOptions, threshold: 2, reluctant: 0, executedOnly: false });
+  const regions = (to: RegionHost) => new RegionCache(to, { ...eagerRegionOptions, threshold: 2 });
   const core = new CpuCore({
     semantics,
     ramBytes: RAM_BYTES,

@@ -1,6 +1,6 @@
 // The CPU core as an engine under test, with and without the region compiler, in 64-bit little-endian problem state.
 
-import { defaultRegionOptions, RegionCache } from '../../src/cpu/compiler/cache.ts';
+import { RegionCache } from '../../src/cpu/compiler/cache.ts';
 import { CpuCore, type CpuCoreOptions, type Vcpu } from '../../src/cpu/interpreter/core.ts';
 import { semantics } from '../../src/cpu/semantics/index.ts';
 import { stateBytes, stateOffset } from '../../src/cpu/state/layout.ts';
@@ -17,6 +17,8 @@ import {
   windowBytes,
   windowEa,
 } from './cpu-under-test.ts';
+import { eagerRegionOptions } from './eager-regions.ts';
+import { wordBytes } from './words.ts';
 
 /** Problem state comes with IR and DR; the identity tree below makes effective addresses RAM offsets. */
 const USER_MSR =
@@ -197,15 +199,6 @@ function swapDoublewords(from: Uint32Array, to: Uint32Array): void {
   for (let i = 0; i < from.length; i++) to[i ^ 2] = from[i];
 }
 
-function wordBytes(words: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(words.length * 4);
-  const view = new DataView(bytes.buffer);
-  words.forEach((word, index) => {
-    view.setUint32(index * 4, word, true);
-  });
-  return bytes;
-}
-
 class CoreUserMode implements UserModeCpu {
   readonly name: string;
   readonly gpr: BigUint64Array;
@@ -307,10 +300,7 @@ class SteppedCpu implements CpuUnderTest {
 export const interpreterEngine: EngineUnderTest = coreEngine('interpreter', undefined, undefined);
 
 const eager = {
-  ...defaultRegionOptions,
-  threshold: 1,
-  reluctant: 0,
-  executedOnly: false,
+  ...eagerRegionOptions,
   patience: Number.POSITIVE_INFINITY,
 };
 

@@ -1,12 +1,14 @@
 // Compiled regions beside the interpreter: the same programs in slices of the same budgets, the same registers and RAM after each.
 
 import { describe, expect, it } from 'vitest';
+import { eagerRegionOptions } from '../../../tests/support/eager-regions.ts';
+import { wordBytes } from '../../../tests/support/words.ts';
 import { CpuCore } from '../interpreter/core.ts';
 import { encodeFields } from '../isa/decode.ts';
 import { instruction } from '../isa/table.ts';
 import { semantics } from '../semantics/index.ts';
 import { EXIT, type ExitReason, MSR, VECTOR } from '../state/msr.ts';
-import { defaultRegionOptions, RegionCache, type RegionOptions } from './cache.ts';
+import { RegionCache, type RegionOptions } from './cache.ts';
 
 const word = (op: string, fields: Record<string, number>) => encodeFields(instruction(op), fields);
 const addi = (rt: number, ra: number, si: number) => word('addi', { rt, ra, si });
@@ -15,15 +17,6 @@ const mtctr = (rs: number) => word('mtspr', { rs, spr: 9 });
 const sc1 = word('sc', { lev: 1 });
 
 const START = 0x1000;
-
-function wordBytes(words: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(words.length * 4);
-  const view = new DataView(bytes.buffer);
-  words.forEach((each, index) => {
-    view.setUint32(index * 4, each, true);
-  });
-  return bytes;
-}
 
 function firstDifference(a: Uint8Array, b: Uint8Array): number {
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return i;
@@ -45,10 +38,7 @@ class Pair {
       ...machine,
       regions: (host) => {
         made = new RegionCache(host, {
-          ...defaultRegionOptions,
-          threshold: 1,
-          reluctant: 0,
-          executedOnly: false,
+          ...eagerRegionOptions,
           ...options,
         });
         return made;

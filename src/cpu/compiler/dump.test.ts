@@ -1,9 +1,10 @@
 import { expect, it } from 'vitest';
+import { eagerRegionOptions } from '../../../tests/support/eager-regions.ts';
 import { CpuCore } from '../interpreter/core.ts';
 import { assemble } from '../isa/assemble.ts';
 import { semantics } from '../semantics/index.ts';
 import { MSR } from '../state/msr.ts';
-import { defaultRegionOptions, RegionCache } from './cache.ts';
+import { RegionCache } from './cache.ts';
 import { describeRegion, type MadeRegion } from './dump.ts';
 
 const program = ['addi 3,3,1', 'lfd 1,0(4)', 'fadd 1,1,1', 'xxlxor 34,34,34', 'cmp 0,1,3,5', 'bc 12,0,.-20', 'sc 1'];
@@ -16,10 +17,8 @@ it('shows a region as guest code, structure and WebAssembly', () => {
     cpus: 1,
     regions: (host) =>
       new RegionCache(host, {
-        ...defaultRegionOptions,
+        ...eagerRegionOptions,
         threshold: 2,
-        reluctant: 0,
-        executedOnly: false,
         onRegion: (region) => made.push(region),
       }),
   });

@@ -2,6 +2,7 @@
 // loops in slices of all kinds, with whoever looks at FPSCR among them. All registers are compared after each slice.
 
 import { afterEach, describe, expect, it } from 'vitest';
+import { eagerRegionOptions } from '../../../tests/support/eager-regions.ts';
 import { floatOperands } from '../../../tests/support/float-operands.ts';
 import { randomWords } from '../../../tests/support/random.ts';
 import { pretendFusing } from '../../wasm/fused.ts';
@@ -11,7 +12,7 @@ import { instruction } from '../isa/table.ts';
 import { FPSCR } from '../semantics/fpu/fpscr.ts';
 import { semantics } from '../semantics/index.ts';
 import { EXIT, MSR } from '../state/msr.ts';
-import { defaultRegionOptions, RegionCache } from './cache.ts';
+import { RegionCache } from './cache.ts';
 
 const word = (op: string, fields: Record<string, number>) => encodeFields(instruction(op), fields);
 const START = 0x1000;
@@ -123,10 +124,7 @@ class Pair {
       ...machine,
       regions: (host) => {
         made = new RegionCache(host, {
-          ...defaultRegionOptions,
-          threshold: 1,
-          reluctant: 0,
-          executedOnly: false,
+          ...eagerRegionOptions,
           patience: 1e9,
         });
         return made;

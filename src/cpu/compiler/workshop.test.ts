@@ -1,12 +1,14 @@
 // Regions that come later than they were asked for: what the guest does must not show it.
 
 import { describe, expect, it } from 'vitest';
+import { eagerRegionOptions } from '../../../tests/support/eager-regions.ts';
+import { wordBytes } from '../../../tests/support/words.ts';
 import { CpuCore } from '../interpreter/core.ts';
 import { encodeFields } from '../isa/decode.ts';
 import { instruction } from '../isa/table.ts';
 import { semantics } from '../semantics/index.ts';
 import { EXIT, MSR } from '../state/msr.ts';
-import { defaultRegionOptions, RegionCache } from './cache.ts';
+import { RegionCache } from './cache.ts';
 import { deliver, orderOf, planOf, type RegionDelivery, type RegionOrder, type RegionWorkshop } from './workshop.ts';
 
 const word = (op: string, fields: Record<string, number>) => encodeFields(instruction(op), fields);
@@ -44,15 +46,6 @@ class SlowWorkshop implements RegionWorkshop {
   }
 }
 
-function bytesOf(words: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(words.length * 4);
-  const view = new DataView(bytes.buffer);
-  words.forEach((each, index) => {
-    view.setUint32(index * 4, each, true);
-  });
-  return bytes;
-}
-
 function setUp() {
   const machine = { semantics, ramBytes: 1 << 20, cpus: 1 };
   const workshop = new SlowWorkshop();
@@ -63,10 +56,9 @@ function setUp() {
     ...machine,
     regions: (host) => {
       regions = new RegionCache(host, {
-        ...defaultRegionOptions,
+        ...eagerRegionOptions,
         threshold: 50,
         executedOnly: true,
-        reluctant: 0,
         workshopThreshold: 10,
         workshop: () => workshop,
         onWorkshopFailure: (reason) => failures.push(reason),
@@ -76,7 +68,7 @@ function setUp() {
   });
   const cores = [wanted, found];
   const write = (at: number, words: readonly number[]) => {
-    for (const core of cores) core.memory.write(START + at, bytesOf(words));
+    for (const core of cores) core.memory.write(START + at, wordBytes(words));
   };
   for (const core of cores) {
     core.vcpus[0].set64('msr', MSR.SF | MSR.LE);

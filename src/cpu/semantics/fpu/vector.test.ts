@@ -1,11 +1,12 @@
 // Vector instructions on the interpreter against the BigInt model: results, sticky bits, and the two ways giving the same.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eagerRegionOptions } from '../../../../tests/support/eager-regions.ts';
 import { execute } from '../../../../tests/support/execute-one.ts';
 import { floatOperands } from '../../../../tests/support/float-operands.ts';
 import { randomWords } from '../../../../tests/support/random.ts';
 import { fusesMultiplyAdd, pretendFusing } from '../../../wasm/fused.ts';
-import { defaultRegionOptions, RegionCache } from '../../compiler/cache.ts';
+import { RegionCache } from '../../compiler/cache.ts';
 import { CpuCore } from '../../interpreter/core.ts';
 import { encodeFields } from '../../isa/decode.ts';
 import { instruction } from '../../isa/table.ts';
@@ -21,10 +22,7 @@ const ways = fusesMultiplyAdd()
   : (['interpreted', 'compiled'] as const);
 const machine = { semantics, ramBytes: 1 << 16, cpus: 1 };
 const eager = {
-  ...defaultRegionOptions,
-  threshold: 1,
-  reluctant: 0,
-  executedOnly: false,
+  ...eagerRegionOptions,
   patience: Number.POSITIVE_INFINITY,
   maxInstructions: 1,
 };
