@@ -102,6 +102,34 @@ describe.each(Object.keys(guests))('a guest that is stuck: %s', (name) => {
   });
 });
 
+describe('regions', () => {
+  const pocket = fileURLToPath(new URL('../guests/pocket/pocket.elf', import.meta.url));
+  const work = ['run', '--kernel', pocket, '--append', 'plain only=bench bench=20', '--clock', 'virtual'];
+
+  it('made beside the vCPUs come, and the guest does the same', { timeout: 60_000 }, async () => {
+    const run = async (where: string) => {
+      const report = pathOf(`report ${where}`);
+      const { status, stdout } = await powervisor(...work, '--compile', where, '--report', report).ended;
+      const { compiler, instructions } = JSON.parse(await readFile(report, 'utf8'));
+      return { status, stdout, compiler, instructions };
+    };
+    const [inline, beside] = [await run('inline'), await run('beside')];
+    expect(inline).toMatchObject({ status: 0, compiler: { regions: expect.any(Number) } });
+    expect(inline.compiler.workshop).toBeUndefined();
+    const { stdout, instructions } = inline;
+    expect(beside).toMatchObject({ status: 0, stdout, instructions });
+    expect(beside.compiler.workshop.failure).toBeUndefined();
+    expect(beside.compiler.workshop.deliveries).toBeGreaterThan(0);
+    expect(beside.compiler.regions).toBeGreaterThan(0);
+    expect(beside.compiler.share).toBeGreaterThan(0.3);
+  });
+
+  it('are not dumped from beside', async () => {
+    const { ended } = powervisor(...work, '--compile', 'beside', '--dump-regions', pathOf('dump'));
+    expect(await ended).toMatchObject({ status: 2, stderr: expect.stringContaining('leave out "beside"') });
+  });
+});
+
 describe('stopping', () => {
   it.each([
     ['SIGINT', 130],
