@@ -2,15 +2,15 @@
 
 import { assert } from '../util/errors.ts';
 import { ByteWriter } from './bytes.ts';
-import type {
-  FunctionBuilder,
+import {
+  type FunctionBuilder,
   FunctionRef,
-  GlobalRef,
-  Label,
-  SignatureRef,
-  Statement,
-  Value,
-  VariableSlot,
+  type GlobalRef,
+  type Label,
+  type SignatureRef,
+  type Statement,
+  type Value,
+  type VariableSlot,
 } from './ir.ts';
 import { opcode, type ValueType, valueTypeCode } from './opcodes.ts';
 
@@ -207,6 +207,17 @@ class BodyEncoder {
       case 'return':
         if (s.value) this.push(s.value);
         code.u8(0x0f);
+        return;
+      case 'returnCall':
+        for (const arg of s.args) this.push(arg);
+        if (s.target instanceof FunctionRef) {
+          code.u8(0x12);
+          code.unsigned(s.target.index);
+        } else {
+          code.u8(0x13);
+          code.unsigned(s.target.index);
+          code.u8(0);
+        }
         return;
       case 'unreachable':
         code.u8(0x00);

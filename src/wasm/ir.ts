@@ -153,6 +153,8 @@ export type Statement =
   | { readonly kind: 'br'; readonly label: Label; readonly condition?: Value }
   | { readonly kind: 'switch'; readonly index: Value; readonly cases: readonly Label[]; readonly otherwise: Label }
   | { readonly kind: 'return'; readonly value?: Value }
+  /** Calls in the place of this function: `target`, or with a signature the entry of table 0 that the last argument says. */
+  | { readonly kind: 'returnCall'; readonly target: FunctionRef | SignatureRef; readonly args: readonly Value[] }
   | { readonly kind: 'unreachable' };
 
 type Int32 = I32 | number;
@@ -1124,6 +1126,17 @@ export class FunctionBuilder {
   return(value?: Value): void {
     if (value) this.use(value);
     this.emit({ kind: 'return', value });
+  }
+  /** Returns what `target` returns, which takes this function's place on the stack: a tail call. */
+  returnCall(target: FunctionRef, args: readonly Value[]): void {
+    this.checkArguments(target, args);
+    for (const arg of args) this.use(arg);
+    this.emit({ kind: 'returnCall', target, args });
+  }
+  /** A tail call of entry `index` of table 0. */
+  returnCallIndirect(signature: SignatureRef, index: I32, args: readonly Value[]): void {
+    for (const arg of [...args, index]) this.use(arg);
+    this.emit({ kind: 'returnCall', target: signature, args: [...args, index] });
   }
   unreachable(): void {
     this.emit({ kind: 'unreachable' });

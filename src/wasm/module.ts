@@ -108,6 +108,10 @@ export class ModuleBuilder {
     this.exports.push({ name, kind: 3, index: ref.index });
   }
 
+  /** Entries of table 0 so far. */
+  get tableLength(): number {
+    return this.elements.length;
+  }
   /** Adds a function to table 0 and returns its index there. */
   addToTable(ref: FunctionRef): number {
     this.elements.push(ref);

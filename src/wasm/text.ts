@@ -136,14 +136,17 @@ function bodyText(body: Reader, imported: readonly string[]): string {
       case 0x0f:
         line('return');
         break;
-      case 0x10: {
+      case 0x10:
+      case 0x12: {
         const index = body.unsigned();
-        line(`call ${imported[index] === undefined ? index : `$${imported[index].replaceAll(' ', '_')}`}`);
+        const name = code === 0x10 ? 'call' : 'return_call';
+        line(`${name} ${imported[index] === undefined ? index : `$${imported[index].replaceAll(' ', '_')}`}`);
         break;
       }
-      case 0x11: {
+      case 0x11:
+      case 0x13: {
         const type = body.unsigned();
-        line(`call_indirect ${body.unsigned()} (type ${type})`);
+        line(`${code === 0x11 ? 'call_indirect' : 'return_call_indirect'} ${body.unsigned()} (type ${type})`);
         break;
       }
       case 0x1a:

@@ -41,7 +41,7 @@ import { vectorRegisters } from './vector-registers.ts';
 /** What regions use of the interpreter's module; a region module imports what it names. */
 export interface InterpreterImports {
   readonly pageEa: GlobalRef;
-  control(name: 'goTo' | 'callTo' | 'arrive' | 'leave' | 'raise'): FunctionRef;
+  control(name: 'goTo' | 'follow' | 'followAt' | 'callTo' | 'leave' | 'raise'): FunctionRef;
   /** Drops the regions of a decoded page. */
   dropRegions(): FunctionRef;
   runtime(f: RuntimeFunction): FunctionRef;
@@ -334,13 +334,13 @@ class RegionGenerator {
     this.leave('regionExitsKnown');
     const behind = emitter.position + 4;
     if (pageIndex(offset) === pageIndex(emitter.position)) {
-      fn.return(fn.call('i32', this.imports.control('arrive'), [emitter.slotOf(offset)]));
+      fn.returnCall(this.imports.control('followAt'), [emitter.slotOf(offset)]);
     } else if (offset === behind) {
       // Going straight on: as in the interpreter the next page is fetched when its first instruction is due, so that a
       // turn can end in front of it.
       fn.return(emitter.slotOf(behind));
     } else {
-      fn.return(fn.call('i32', this.imports.control('goTo'), [emitter.pageEa.add(BigInt(offset))]));
+      fn.returnCall(this.imports.control('follow'), [emitter.pageEa.add(BigInt(offset))]);
     }
   }
 
@@ -349,7 +349,7 @@ class RegionGenerator {
     const { fn } = this;
     this.writeDirty();
     this.leave('regionExitsRegister');
-    fn.return(fn.call('i32', this.imports.control('goTo'), [target]));
+    fn.returnCall(this.imports.control('follow'), [target]);
   }
 
   /**

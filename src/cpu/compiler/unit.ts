@@ -81,8 +81,9 @@ function regionImports(module: ModuleBuilder, fields: string[]): InterpreterImpo
   };
   const controls = {
     goTo: ['i64'],
+    follow: ['i64'],
+    followAt: ['i32'],
     callTo: ['i64', 'i32'],
-    arrive: ['i32'],
     leave: ['i32'],
     raise: ['i32', 'i32', 'i32', 'i32'],
   } as const;

@@ -86,6 +86,8 @@ export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpret
     handlerType,
     pageEa,
     goTo: module.declare('goTo', ['i64'], 'i32'),
+    follow: module.declare('follow', ['i64'], 'i32'),
+    followAt: module.declare('followAt', ['i32'], 'i32'),
     callTo: module.declare('callTo', ['i64', 'i32'], 'i32'),
     arrive: module.declare('arrive', ['i32'], 'i32'),
     enter: module.declare('enter', ['i64'], 'i32'),
@@ -124,6 +126,7 @@ export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpret
         : number,
     );
   }
+  defineLinks(module, parts, module.tableLength);
   module.exportFunction('run', run);
   module.exportFunction('contextChanged', runtime.ref(contextChanged));
 
@@ -133,7 +136,8 @@ export function generateInterpreter(semantics: SemanticsMap): GeneratedInterpret
   // For compiled regions, which are modules of their own.
   module.exportTable('table');
   module.exportGlobal('pageEa', pageEa);
-  for (const name of ['goTo', 'callTo', 'arrive', 'leave', 'raise'] as const) module.exportFunction(name, parts[name]);
+  for (const name of ['goTo', 'follow', 'followAt', 'callTo', 'leave', 'raise'] as const)
+    module.exportFunction(name, parts[name]);
   module.exportFunction('dropRegions', runtime.ref(dropRegions));
   runtime.ref(settleStatus);
   runtime.defineAll();
@@ -379,6 +383,39 @@ function defineCalls(module: ModuleBuilder, parts: InterpreterParts): void {
     const found = fn.call('i32', parts.goTo, [returnAddress]);
     const same = found.eq(returnSlot).and(epoch.eq(getShared32(fn, 'codeEpoch')));
     fn.return(fn.i32(CALL_RETURNED).selectIf(same, found));
+  });
+}
+
+/**
+ * Ways from region to region, which need not lead through the loop that has called the first of them. `firstRegion`: lowest
+ * number of a region's function.
+ */
+function defineLinks(module: ModuleBuilder, parts: InterpreterParts, firstRegion: number): void {
+  const { pageEa } = parts;
+
+  module.define(parts.followAt, (fn) => {
+    const ip = fn.param32(0);
+    fn.if(
+      heatOf(fn, ip).ltU(getShared32(fn, 'hotThreshold')),
+      () => fn.call('i32', parts.arrive, [ip]),
+      undefined,
+      false,
+    );
+    const handler = fn.load32(ip);
+    const left = get32(fn, 'budget').sub(1);
+    fn.if(handler.ltU(firstRegion).or(left.ltS(0)), () => fn.return(ip));
+    set32(fn, 'budget', left);
+    setShared64(fn, 'dispatches', getShared64(fn, 'dispatches').add(1n));
+    fn.returnCallIndirect(parts.handlerType, handler, [ip, fn.load32(ip, 4)]);
+  });
+
+  module.define(parts.follow, (fn) => {
+    const target = fn.param64(0);
+    const { entry, tag } = fetchEntry(fn, target);
+    const slot = target.wrap().and(0xffc).shl(1);
+    fn.if(fn.load64(entry, fetchTlbEntry.tag).ne(tag), () => fn.returnCall(parts.goTo, [target]), undefined, false);
+    fn.setGlobal(pageEa, pageOf(target));
+    fn.returnCall(parts.followAt, [fn.load32(entry, fetchTlbEntry.page).add(slot)]);
   });
 }
 

@@ -25,6 +25,12 @@ export interface InterpreterParts {
    * slot to return to) -> `CALL_RETURNED` or ip.
    */
   readonly callTo: FunctionRef;
+  /**
+   * What regions leave by: as `goTo` and `arrive`, but if there is a region and the budget has its first instruction, the
+   * region is run. To be called in the place of what is left.
+   */
+  readonly follow: FunctionRef;
+  readonly followAt: FunctionRef;
   /** Counts an arrival by a branch at a slot and returns it: (ip) -> ip. */
   readonly arrive: FunctionRef;
   /** The same past the instruction TLB, tracing or not: (ea, a multiple of 4) -> ip. */
