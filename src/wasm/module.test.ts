@@ -80,6 +80,26 @@ describe('function builder', () => {
     expect(f()).toBe(16);
   });
 
+  it('goes on in other functions by tail calls, which take no place on the stack', () => {
+    const module = new ModuleBuilder();
+    const down = module.declare('down', ['i32', 'i32'], 'i32');
+    const odd = module.function('odd', ['i32', 'i32'], 'i32', (fn) => {
+      fn.returnCall(down, [fn.param32(0), fn.param32(1).add(1)]);
+    });
+    const slot = module.addToTable(odd);
+    module.define(down, (fn) => {
+      const [left, odds] = [fn.param32(0), fn.param32(1)];
+      fn.if(left.eqz(), () => fn.return(odds));
+      fn.if(left.and(1), () =>
+        fn.returnCallIndirect(module.signature(['i32', 'i32'], 'i32'), fn.i32(slot), [left.sub(1), odds]),
+      );
+      fn.returnCall(down, [left.sub(1), odds]);
+    });
+    module.exportFunction('down', down);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(module.encode()));
+    expect((instance.exports.down as CallableFunction)(1_000_000, 0)).toBe(500_000);
+  });
+
   it('handles vectors', () => {
     const { f } = compile(['i64', 'i64'], 'i64', (fn) => {
       const v = fn.v128From64(fn.param64(0), fn.param64(1));

@@ -131,6 +131,22 @@ const calling = [
   word('bclr', { bo: 20, bi: 0 }),
 ];
 
+/** 200 rounds of a loop with a condition that holds in none of them, though what it leads to has a loop of its own. */
+const neverTaken = [
+  addi(3, 0, 200),
+  addi(4, 0, 0), // 0x1004: the loop
+  word('mtocrf', { fxm: 0x80, rs: 4 }),
+  word('bc', { bo: 12, bi: 2, bd: 5 }), // beq
+  addi(3, 3, -1),
+  word('cmpi', { bf: 0, l: 1, ra: 3, si: 0 }),
+  word('bc', { bo: 4, bi: 2, bd: -5 }),
+  sc1,
+  addi(5, 5, 1), // 0x1020
+  word('cmpi', { bf: 1, l: 1, ra: 5, si: 9 }),
+  word('bc', { bo: 12, bi: 4, bd: -2 }),
+  word('b', { li: -7 }),
+];
+
 /** 200 rounds of a loop that a page ends within. */
 const spanning = [
   addi(3, 0, 200),
@@ -195,6 +211,13 @@ describe('compiled regions', () => {
     expect(pair.compiler.vcpus[0].get64('gpr', 6)).toBe(200n);
     expect(pair.regions.statistics().regions).toBeGreaterThan(early.regions);
     expect(pair.executed()).toBeGreaterThan(2000);
+  });
+
+  it('are without code that only a condition leads to which cannot hold', () => {
+    const pair = new Pair(neverTaken);
+    expect(pair.runInSlices(100)).toBe(EXIT.hcall);
+    expect(pair.compiler.vcpus[0].get64('gpr', 5)).toBe(0n);
+    expect(pair.executed()).toBeGreaterThan(1000);
   });
 
   it('see a store of theirs to an instruction that comes next', () => {

@@ -99,8 +99,8 @@ class RegionGenerator {
   /** Blocks at which the budget is looked at, and how much they want. */
   private readonly checked: ReadonlySet<number>;
   private readonly needs: readonly number[];
-  /** What each block has written when it ends. */
-  private readonly outcome: DirtyState[] = [];
+  /** What each block has written when it ends; none if only a condition leads there that cannot hold. */
+  private readonly outcome: (DirtyState | undefined)[] = [];
   private readonly counts: boolean;
   /** Made for problem state with relocation on, and not run in any other. */
   private readonly user: boolean;
@@ -238,6 +238,7 @@ class RegionGenerator {
       again = false;
       for (const block of graph.blocks) {
         const outcome = this.outcome[block.id];
+        if (!outcome) continue;
         const leaving = outcome.written.copy();
         if (!outcome.fresh) leaving.addAll(incoming[block.id]);
         for (const edge of successors(block.terminator)) {
