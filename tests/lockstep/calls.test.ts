@@ -90,8 +90,8 @@ interface Run {
   readonly change?: (core: CpuCore, time: number) => void;
 }
 
-/** Entries of regions of the engine that has them. */
-async function same({ code, change }: Run): Promise<number> {
+/** What the engine that has regions has counted: entries of them, and calls out of them that did not come back to them. */
+async function same({ code, change }: Run): Promise<{ entries: number; lost: number }> {
   let tested: CpuCore | undefined;
   const result = await lockstep({
     start: async (engine) => {
@@ -106,7 +106,10 @@ async function same({ code, change }: Run): Promise<number> {
   expect(result.instructions, 'the program must come to its end').toBeLessThan(4_000_000);
   expect(result.instructions).toBeGreaterThan(10 * ROUNDS);
   expect(result.share).toBeGreaterThan(0.5);
-  return Number(tested?.shared('regionEntries'));
+  return {
+    entries: Number(tested?.shared('regionEntries')),
+    lost: Number(tested?.shared('regionExitsCall')),
+  };
 }
 
 const word = (line: string): Uint8Array => {
@@ -117,8 +120,13 @@ const word = (line: string): Uint8Array => {
 
 describe('a call by CTR', () => {
   it('of one of four leaves stays within its region', async () => {
-    const entries = await same({ code: { [MAIN]: caller([0, 1, 2, 3], FIRST), [FIRST]: page(3) } });
+    const { entries } = await same({ code: { [MAIN]: caller([0, 1, 2, 3], FIRST), [FIRST]: page(3) } });
     expect(entries).toBeLessThan(ROUNDS / 2);
+  });
+
+  it('of a leaf and of a function that calls comes back to its region from both', async () => {
+    const { lost } = await same({ code: { [MAIN]: caller([1, 5], FIRST), [FIRST]: page(3) } });
+    expect(lost).toBeLessThan(ROUNDS / 20);
   });
 
   it('of more functions than are told apart', async () => {

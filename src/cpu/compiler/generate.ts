@@ -458,8 +458,6 @@ class RegionGenerator {
     const ways = successors(terminator);
     const go = (index: number) => {
       const way = ways[index];
-      // What was written for another way has left the position elsewhere.
-      emitter.setPosition(last.offset, 0);
       if (way.kind === 'block') this.cross(graph.blocks[way.block].start);
       this.next(next[index]);
     };
@@ -476,6 +474,7 @@ class RegionGenerator {
       go(index);
       emitter.resume(dirty);
       emitter.recall(known);
+      emitter.setPosition(last.offset, 0);
     };
     emitter.onRelativeJump = () => {
       if (terminator.kind === 'call' && waitsForCallee(terminator)) {
