@@ -21,7 +21,7 @@ const REPEAT = 2;
 
 type Samples = Map<string, number>;
 
-/** Runs all series on all machines, in turn; `note` is told what is going on. Throws if results differ. */
+/** Runs all series on all machines, which take turns; `note` is told what is going on. Throws if results differ. */
 export async function growthSeries(
   peers: readonly Peer[],
   initrd: string,
@@ -44,54 +44,47 @@ export async function growthSeries(
     results.set(name, first);
     if (first !== result) throw new Error(`${name} on ${peer.name} gave ${result}, before ${first}`);
   };
+  const onFailure = (_: Peer, error: Error) => {
+    throw error;
+  };
   for (let round = 1; round <= rounds; round++) {
     for (const size of MEMORY_MIB) {
-      for (const peer of peers) {
-        note(`growth ${round}/${rounds}: ${size} MiB of memory on ${peer.name}`);
-        const run = { initrd, rows: FIXED, repeat: REPEAT, memory: `${size}M`, cpus: 1 };
-        await runLinuxRows(
-          peer,
-          run,
-          (time) => keep('memory: boot to init', size, peer, time),
-          (name, time, result) => {
-            check(name, result, peer);
-            keep(`memory: ${name}`, size, peer, time);
-          },
-        );
-      }
+      note(`growth ${round}/${rounds}: ${size} MiB of memory`);
+      const run = { initrd, rows: FIXED, repeat: REPEAT, memory: `${size}M`, cpus: 1 };
+      await runLinuxRows(peers, run, {
+        onReady: (peer, time) => keep('memory: boot to init', size, peer, time),
+        onRow: (peer, name, time, result) => {
+          check(name, result, peer);
+          keep(`memory: ${name}`, size, peer, time);
+        },
+        onFailure,
+      });
     }
     for (const size of CPUS) {
-      for (const peer of peers) {
-        note(`growth ${round}/${rounds}: ${size} CPUs on ${peer.name}`);
-        const run = { initrd, rows: [`spread-${size}`, 'fork-exec'], repeat: REPEAT, memory: '512M', cpus: size };
-        await runLinuxRows(
-          peer,
-          run,
-          (time) => keep('CPUs: boot to init', size, peer, time),
-          (name, time, result) => {
-            const kind = name.startsWith('spread') ? 'fixed work spread over all' : name;
-            check(kind, result, peer);
-            keep(`CPUs: ${kind}`, size, peer, time);
-          },
-        );
-      }
-    }
-    for (const peer of peers) {
-      note(`growth ${round}/${rounds}: processes on ${peer.name}`);
-      const rows = PROCESSES.map((size) => `crowd-${size}`);
-      const titles = { start: 'start them', ring: '4,000 hand-overs round them', end: 'end them' };
-      const run = { initrd, rows, repeat: REPEAT, memory: '2G', cpus: 1 };
-      await runLinuxRows(
-        peer,
-        run,
-        () => {},
-        (name, time, result) => {
-          const [, size, kind] = /^crowd-(\d+)-(start|ring|end)$/.exec(name)!;
-          check(name, result, peer);
-          keep(`processes: ${titles[kind as keyof typeof titles]}`, Number(size), peer, time);
+      note(`growth ${round}/${rounds}: ${size} CPUs`);
+      const run = { initrd, rows: [`spread-${size}`, 'fork-exec'], repeat: REPEAT, memory: '512M', cpus: size };
+      await runLinuxRows(peers, run, {
+        onReady: (peer, time) => keep('CPUs: boot to init', size, peer, time),
+        onRow: (peer, name, time, result) => {
+          const kind = name.startsWith('spread') ? 'fixed work spread over all' : name;
+          check(kind, result, peer);
+          keep(`CPUs: ${kind}`, size, peer, time);
         },
-      );
+        onFailure,
+      });
     }
+    note(`growth ${round}/${rounds}: processes`);
+    const rows = PROCESSES.map((size) => `crowd-${size}`);
+    const titles = { start: 'start them', ring: '4,000 hand-overs round them', end: 'end them' };
+    const run = { initrd, rows, repeat: REPEAT, memory: '2G', cpus: 1 };
+    await runLinuxRows(peers, run, {
+      onRow: (peer, name, time, result) => {
+        const [, size, kind] = /^crowd-(\d+)-(start|ring|end)$/.exec(name)!;
+        check(name, result, peer);
+        keep(`processes: ${titles[kind as keyof typeof titles]}`, Number(size), peer, time);
+      },
+      onFailure,
+    });
   }
   const series = new Map<string, Set<number>>();
   for (const key of best.keys()) {

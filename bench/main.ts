@@ -1,4 +1,4 @@
-// `npm run bench`: Powervisor beside qemu-system-ppc64, in turn, in one run, on the same guests. Prints the best time of
+// `npm run bench`: Powervisor beside qemu-system-ppc64, taking turns, in one run, on the same guests. Prints the best time of
 // each over the rounds and ratios: how many times as fast as QEMU Powervisor is (below 1: slower). Results must be equal.
 // Then tables of growth and of memory.
 //
@@ -15,12 +15,13 @@ import { PowervisorError, UsageError } from '../src/util/errors.ts';
 import { debianPrograms } from './debian-programs.ts';
 import { deviceRowNames, deviceRows } from './devices.ts';
 import { type Growth, growthChart, growthMarkdown, growthSeries } from './growth.ts';
-import { guestFile, onLines, runLinuxRows, type Time } from './linux-rows.ts';
+import { guestFile, type LinuxResults, type LinuxRun, runLinuxRows } from './linux-rows.ts';
 import { type Guest, nodeNames, nodeVersion, type Peer, powervisor, qemu, qemuVersion, watch } from './machines.ts';
 import { type Churn, churnMarkdown, moduleChurn, type Resident, residentMarkdown, residentMemory } from './memory.ts';
 import { programRows, suppliedRows, type UserRow, userRows } from './rows.ts';
 import { type SecureRow, secureRows, secureTable } from './secure.ts';
 import { asMarkdown, asText, Table } from './table.ts';
+import { inTurns } from './turns.ts';
 import { benchInitramfs, compilerVersion, hasCompiler } from './userland.ts';
 
 const { values, positionals } = parseArgs({
@@ -63,40 +64,55 @@ const isWanted = (name: string) => {
   return parts.length > 0;
 };
 
+type OnFailure = (peer: Peer, error: Error) => void;
+
 /** The loops of the pocket guest, without an operating system: the first has no branches in it and the shortest time. */
-async function pocketLoops(peer: Peer): Promise<void> {
+async function pocketLoops(onFailure: OnFailure): Promise<void> {
   const begun = new Map<string, number>();
   const repetitions = 40;
-  const guest: Guest = { kernel: pocket, append: `plain only=bench bench=${repetitions}`, memory: '512M', cpus: 1 };
-  await onLines(peer, guest, 'bench end', (line, ms) => {
-    const begin = /^bench ([\w-]+) begin/.exec(line);
-    if (begin) begun.set(begin[1], ms);
-    const end = /^bench ([\w-]+) ticks (\d+) checksum (\w+)/.exec(line);
-    if (!end) return;
-    const [, name, ticks, result] = end;
-    const group = name === 'matmul-double' ? 'floating point' : 'integer';
-    table.record(`pocket ${name}`, group, peer.name, {
-      ms: (ms - (begun.get(name) ?? 0)) / repetitions,
-      result,
-      // One tick is one instruction here; in QEMU it is a piece of the host's time.
-      instructions: peer === qemu ? undefined : Number(ticks),
-    });
+  const ended = /^bench ([\w-]+) ticks (\d+) checksum (\w+)/;
+  await inTurns(peers, {
+    guest: { kernel: pocket, append: `plain only=bench bench=${repetitions}`, memory: '512M', cpus: 1 },
+    last: 'bench end',
+    endsTurn: (line) => ended.test(line),
+    onLine: (peer, line, ms) => {
+      const begin = /^bench ([\w-]+) begin/.exec(line);
+      if (begin) begun.set(`${peer.name} ${begin[1]}`, ms);
+      const end = ended.exec(line);
+      if (!end) return;
+      const [, name, ticks, result] = end;
+      const group = name === 'matmul-double' ? 'floating point' : 'integer';
+      table.record(`pocket ${name}`, group, peer.name, {
+        ms: (ms - (begun.get(`${peer.name} ${name}`) ?? 0)) / repetitions,
+        result,
+        // One tick is one instruction here; in QEMU it is a piece of the host's time.
+        instructions: peer === qemu ? undefined : Number(ticks),
+      });
+    },
+    onFailure,
   });
 }
 
 /** All chosen rows that run under Linux, in one boot; the boot up to the first process is a row as well. */
-async function userland(peer: Peer, rows: readonly UserRow[]): Promise<void> {
+async function userland(rows: readonly UserRow[], onFailure: OnFailure): Promise<void> {
   const initrd = benchInitramfs(guestFile('busybox', 'initrd'));
-  await runLinuxRows(
-    peer,
-    { initrd, rows: rows.map(({ name }) => name), repeat, memory: '512M', cpus: 1 },
-    ({ ms }) => table.record('boot linux-svm to init', 'boot', peer.name, { ms, result: 'ready' }),
-    recordOf(peer, rows),
-  );
+  await runLinuxRows(peers, linuxRun(initrd, rows), {
+    onReady: (peer, { ms }) => table.record('boot linux-svm to init', 'boot', peer.name, { ms, result: 'ready' }),
+    onRow: recordOf(rows),
+    onFailure,
+  });
 }
 
-function recordOf(peer: Peer, rows: readonly UserRow[]): (name: string, time: Time, result: string) => void {
-  return (name, { ms }, result) => {
+const linuxRun = (initrd: string, rows: readonly UserRow[]): LinuxRun => ({
+  initrd,
+  rows: rows.map(({ name }) => name),
+  repeat,
+  memory: '512M',
+  cpus: 1,
+});
+
+function recordOf(rows: readonly UserRow[]): LinuxResults['onRow'] {
+  return (peer, name, { ms }, result) => {
     const row = rows.find((each) => each.name === name);
     if (row) table.record(name, row.group, peer.name, { ms, result });
   };
@@ -105,16 +121,6 @@ function recordOf(peer: Peer, rows: readonly UserRow[]): (name: string, time: Ti
 /** What the initial RAM disk with Debian's programs holds, or why there is none. */
 let programVersions: string | undefined;
 let noPrograms: string | undefined;
-
-/** Rows of Debian's programs, in a boot of their own: their initial RAM disk is large. */
-async function debianRows(peer: Peer, initrd: string, rows: readonly UserRow[]): Promise<void> {
-  await runLinuxRows(
-    peer,
-    { initrd, rows: rows.map(({ name }) => name), repeat, memory: '512M', cpus: 1 },
-    () => {},
-    recordOf(peer, rows),
-  );
-}
 
 /** Boots until `prompt` appears. */
 async function boot(name: string, peer: Peer, guest: Guest, prompt: string): Promise<void> {
@@ -150,8 +156,18 @@ if (!values['no-qemu']) {
 
 interface Benchmark {
   readonly name: string;
-  run(peer: Peer): Promise<void>;
+  /** On all machines; what fails on one of them is told and does not end the others. */
+  run(onFailure: OnFailure): Promise<void>;
 }
+
+/** One that each machine runs to its end before the next one begins. */
+function oneByOne(name: string, run: (peer: Peer) => Promise<void>): Benchmark {
+  const runAll = async (onFailure: OnFailure) => {
+    for (const peer of peers) await run(peer).catch((error) => onFailure(peer, error));
+  };
+  return { name, run: runAll };
+}
+
 const chosenRows = userRows.filter(({ name }) => isWanted(name));
 const known = [...userRows, ...programRows];
 for (const row of Object.values(suppliedRows)) if (values[row.name] !== undefined) known.push(row);
@@ -160,54 +176,39 @@ const benchmarks: Benchmark[] = [];
 if (isWanted('pocket')) benchmarks.push({ name: 'pocket loops', run: pocketLoops });
 const withInit = isWanted('boot linux-svm to init');
 if (chosenRows.length > 0 || withInit) {
-  benchmarks.push({ name: 'rows under linux-svm', run: (peer) => userland(peer, chosenRows) });
+  benchmarks.push({ name: 'rows under linux-svm', run: (onFailure) => userland(chosenRows, onFailure) });
 }
 const shell = 'boot linux-svm to the busybox shell';
 if (isWanted(shell)) {
-  const run = (peer: Peer) =>
-    boot(
-      shell,
-      peer,
-      {
-        kernel: guestFile('linux-svm', 'kernel'),
-        initrd: guestFile('busybox', 'initrd'),
-        append: 'console=hvc0',
-        memory: '1G',
-        cpus: 1,
-      },
-      '~ # ',
-    );
-  benchmarks.push({ name: shell, run });
+  const guest = () => ({
+    kernel: guestFile('linux-svm', 'kernel'),
+    initrd: guestFile('busybox', 'initrd'),
+    append: 'console=hvc0',
+    memory: '1G',
+    cpus: 1,
+  });
+  benchmarks.push(oneByOne(shell, (peer) => boot(shell, peer, guest(), '~ # ')));
 }
 const installer = 'boot debian-12-installer to a shell';
 if (isWanted(installer)) {
-  const run = (peer: Peer) =>
-    boot(
-      installer,
-      peer,
-      {
-        kernel: guestFile('debian-12-installer', 'kernel'),
-        initrd: guestFile('debian-12-installer', 'initrd'),
-        append: 'rdinit=/bin/sh console=hvc0',
-        memory: '1G',
-        cpus: 1,
-      },
-      '# ',
-    );
-  benchmarks.push({ name: installer, run });
+  const guest = () => ({
+    kernel: guestFile('debian-12-installer', 'kernel'),
+    initrd: guestFile('debian-12-installer', 'initrd'),
+    append: 'rdinit=/bin/sh console=hvc0',
+    memory: '1G',
+    cpus: 1,
+  });
+  benchmarks.push(oneByOne(installer, (peer) => boot(installer, peer, guest(), '# ')));
 }
 const allDevices = isWanted('disk and net');
 const chosenDevices = new Set(deviceRowNames.filter((name) => isWanted(name) || allDevices));
 if (chosenDevices.size > 0) {
+  const files = () => ({ kernel: guestFile('linux-svm', 'kernel'), initrd: guestFile('busybox', 'initrd') });
   const run = (peer: Peer) =>
-    deviceRows(
-      peer,
-      { kernel: guestFile('linux-svm', 'kernel'), initrd: guestFile('busybox', 'initrd') },
-      chosenDevices,
-      repeat,
-      (name, sample) => table.record(name, 'devices', peer.name, sample),
+    deviceRows(peer, files(), chosenDevices, repeat, (name, sample) =>
+      table.record(name, 'devices', peer.name, sample),
     );
-  benchmarks.push({ name: 'disk and net', run });
+  benchmarks.push(oneByOne('disk and net', run));
 }
 const withSecure = isWanted('secure mode');
 const withGrowth = isWanted('growth');
@@ -232,7 +233,13 @@ if (chosenPrograms.length > 0) {
   try {
     const { initramfs, versions } = await debianPrograms(busybox, values);
     programVersions = versions;
-    benchmarks.push({ name: "rows of Debian's programs", run: (peer) => debianRows(peer, initramfs, chosenPrograms) });
+    const run = linuxRun(initramfs, chosenPrograms);
+    const onRow = recordOf(chosenPrograms);
+    // In a boot of their own: their initial RAM disk is large.
+    benchmarks.push({
+      name: "rows of Debian's programs",
+      run: (onFailure) => runLinuxRows(peers, run, { onRow, onFailure }),
+    });
   } catch (error) {
     if (!(error instanceof PowervisorError) || error instanceof UsageError) throw error;
     if (benchmarks.length === 0) throw error;
@@ -245,18 +252,15 @@ const note = (text: string) => process.stderr.write(`${text}\n`);
 /** What came to no end; everything else is measured all the same. */
 const failures: string[] = [];
 for (let round = 1; round <= rounds; round++) {
-  for (const benchmark of benchmarks) {
-    for (const peer of peers) {
-      note(`round ${round}/${rounds}: ${benchmark.name} on ${peer.name}`);
-      try {
-        await benchmark.run(peer);
-      } catch (error) {
-        // Something is missing here.
-        if (error instanceof PowervisorError) throw error;
-        failures.push(`round ${round}, ${benchmark.name} on ${peer.name}: ${(error as Error).message}`);
-        note(`failed: ${(error as Error).message}`);
-      }
-    }
+  for (const { name, run } of benchmarks) {
+    note(`round ${round}/${rounds}: ${name}`);
+    const failed = (where: string, error: Error) => {
+      // Something is missing here.
+      if (error instanceof PowervisorError) throw error;
+      failures.push(`round ${round}, ${name}${where}: ${error.message}`);
+      note(`failed${where}: ${error.message}`);
+    };
+    await run((peer, error) => failed(` on ${peer.name}`, error)).catch((error) => failed('', error));
   }
 }
 
