@@ -213,6 +213,62 @@ describe('compiled regions', () => {
     expect(pair.executed()).toBeGreaterThan(2000);
   });
 
+  describe('for loops', () => {
+    /** Distances at which the regions of a program begin, with how many instructions each has. */
+    function regionsOf(words: readonly number[], sum: number): [start: number, instructions: number][] {
+      const made: [number, number][] = [];
+      const onRegion: RegionOptions['onRegion'] = ({ graph: { blocks, entries } }) => {
+        expect(entries.length).toBe(1);
+        made.push([blocks[entries[0]].start, blocks.reduce((count, block) => count + block.instructions.length, 0)]);
+      };
+      const pair = new Pair(words, { threshold: 100, onRegion });
+      expect(pair.runInSlices(5000)).toBe(EXIT.hcall);
+      expect(pair.compiler.vcpus[0].get64('gpr', 5)).toBe(BigInt(sum));
+      return made;
+    }
+    /** The inner loop at 0xc turns as often as `first` makes of r4 at 0x4. */
+    const twoLoops = (turns: number, first: number) => [
+      addi(3, 0, turns),
+      first,
+      mtctr(4),
+      addi(5, 5, 1),
+      bdnz(-1),
+      addi(3, 3, -1),
+      word('cmpi', { bf: 0, l: 1, ra: 3, si: 0 }),
+      word('bc', { bo: 4, bi: 2, bd: -6 }),
+      sc1,
+    ];
+
+    it('begin with the outer one', () => {
+      expect(regionsOf(twoLoops(400, addi(4, 0, 9)), 3600)).toEqual([[4, 8]]);
+    });
+    it('have an inner one alone that goes on turning', () => {
+      // 60 turns in the first round, 1,200 in the second.
+      const words = twoLoops(3, word('mulli', { rt: 4, ra: 4, si: 20 }));
+      words.unshift(addi(4, 0, 3));
+      expect(regionsOf(words, 60 + 1200 + 24_000)).toEqual([
+        [8, 8],
+        [0x10, 2],
+      ]);
+    });
+    it('begin with the function that they are in', () => {
+      const words = [
+        addi(3, 0, 400),
+        addi(3, 3, -1), // 0x4: the loop that calls it
+        word('b', { li: 4, lk: 1 }),
+        word('cmpi', { bf: 0, l: 1, ra: 3, si: 0 }),
+        word('bc', { bo: 4, bi: 2, bd: -3 }),
+        sc1,
+        addi(4, 0, 9), // 0x18: the function
+        mtctr(4),
+        addi(5, 5, 1),
+        bdnz(-1),
+        word('bclr', { bo: 20, bi: 0 }),
+      ];
+      expect(regionsOf(words, 3600)[0]).toEqual([0x18, 5]);
+    });
+  });
+
   it('are without code that only a condition leads to which cannot hold', () => {
     const pair = new Pair(neverTaken);
     expect(pair.runInSlices(100)).toBe(EXIT.hcall);

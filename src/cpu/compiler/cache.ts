@@ -26,6 +26,7 @@ import {
 import { type Arrival, discoverRegion, pageIndex, type RegionLimits } from './discover.ts';
 import type { MadeRegion } from './dump.ts';
 import { USER_DATA_TLB } from './emitter.ts';
+import { isAround, nestAtEntry } from './loops.ts';
 import { decodedPageAt, type ForeignPage, RegionPages } from './pages.ts';
 import { handlerWord, makeUnit, type RegionPlan, regionExport } from './unit.ts';
 import { orderOf, type RegionDelivery, type RegionWorkshop } from './workshop.ts';
@@ -112,6 +113,13 @@ interface Plan extends RegionPlan {
   readonly replacesCaller: boolean;
 }
 
+interface PlanOptions {
+  /** Code that is left out, at distances. */
+  readonly without?: (offset: number) => boolean;
+  /** It takes the place of a region that waits for a call. */
+  readonly replacesCaller?: boolean;
+}
+
 interface OrderedPlan extends Plan {
   readonly since: number;
 }
@@ -140,6 +148,11 @@ interface Caller {
   readonly ea: bigint;
 }
 
+/**
+ * A function or a loop is where a region begins instead of at a loop in it, if control has come there once while it came some
+ * hundred times to the loop.
+ */
+const MIN_ROOT_TURNS = 1 / 128;
 /** How often a region takes in one more entry; afterwards the entry gets a region of its own. */
 const MAX_REBUILDS = 6;
 const MAX_ENTRIES = 32;
@@ -164,6 +177,8 @@ export class RegionCache implements RegionService {
   private readonly freeNumbers: number[] = [];
   /** Memory offsets of slots that have become hot once, while the compiler is reluctant. */
   private readonly hotOnce = new Set<number>();
+  /** Memory offsets of slots for which a region was made that begins elsewhere. */
+  private readonly leftToOthers = new Set<number>();
   private live = 0;
   private liveBytes = 0;
   private sweepAt = 256;
@@ -299,25 +314,72 @@ export class RegionCache implements RegionService {
       return;
     }
     this.noteJump(page, offset, ea);
-    this.carryOut(this.plan(page, offset, ea));
+    this.carryOut(this.planFor(page, offset, ea));
   }
 
   /**
-   * The region for `offset` in the decoded page `page`, which is executed at `ea`; `replacesCaller`: it takes the place of one
-   * that waits for a call.
+   * The region for a place that is hot. It begins where control will come from outside soon: at the function that the place is
+   * in, or at a loop around it. If the place becomes hot once more all the same, it is come to from elsewhere or turns for
+   * long: a loop within another has a region of its own then, and what is around it stays with the other one.
    */
-  private plan(page: number, offset: number, ea: bigint, replacesCaller = false): Plan {
+  private planFor(page: number, offset: number, ea: bigint): Plan {
+    const pages = new RegionPages(this.view, page, ea, this.options.patience);
+    const slot = page + offset * 2;
+    const again = this.leftToOthers.delete(slot);
+    const from = (root: number): Plan | undefined => {
+      if (this.turns(pages, root) < MIN_ROOT_TURNS || this.isEntryAt(pages, root)) return undefined;
+      const base = pageIndex(root) * 4096;
+      const plan = this.plan(pages.decodedAt(root)!, root - base, BigInt.asUintN(64, ea + BigInt(base)));
+      if (!plan.offsets.has(offset - base)) return undefined;
+      this.leftToOthers.add(slot);
+      this.cool(page, offset);
+      return plan;
+    };
+    const start = again ? undefined : this.calledLast(pages, ea);
+    const ofFunction = start === undefined || start === offset ? undefined : from(start);
+    if (ofFunction) return ofFunction;
+    const plan = this.plan(page, offset, ea);
+    const nest = nestAtEntry(plan.graph, (at) => {
+      const turns = this.turns(pages, at);
+      return again || (turns >= MIN_ROOT_TURNS && turns <= 1 / 2);
+    });
+    if (!nest) return plan;
+    if (again || this.isEntryAt(pages, nest.outer.head)) {
+      return this.plan(page, offset, ea, { without: (at) => isAround(nest, at) });
+    }
+    return from(nest.outer.head) ?? plan;
+  }
+
+  /** The distance of the function that LR returns from: in one that calls no other, its own. */
+  private calledLast(pages: RegionPages, ea: bigint): number | undefined {
+    const call = Number(BigInt.asIntN(64, this.view.getBigUint64(STATE_BASE + stateOffset('lr'), true) - 4n - ea));
+    return Math.abs(call) < MAX_CALL_DISTANCE ? pages.calledAt(call) : undefined;
+  }
+
+  /** How often control has come to a distance, for each time that would make it hot; 0 where it cannot be told. */
+  private turns(pages: RegionPages, offset: number): number {
+    const page = pages.decodedAt(offset);
+    return page === undefined ? 0 : this.heat(page, offset & 0xfff) / this.threshold;
+  }
+
+  private isEntryAt(pages: RegionPages, offset: number): boolean {
+    const page = pages.decodedAt(offset);
+    return page !== undefined && this.isEntry(page, page + (offset & 0xfff) * 2);
+  }
+
+  /** The region for `offset` in the decoded page `page`, which is executed at `ea`. */
+  private plan(page: number, offset: number, ea: bigint, { without, replacesCaller = false }: PlanOptions = {}): Plan {
     const { view, options } = this;
     const pages = new RegionPages(view, page, ea, options.patience);
     const regions = (this.byPage.get(page) ?? []).filter((region) => this.isLive(region));
-    const known = regions.find(
-      (region) => region.offsets.has(offset) && region.rebuilt < MAX_REBUILDS && region.entries.length < MAX_ENTRIES,
-    );
+    const isExtended = (region: Region) =>
+      region.offsets.has(offset) && region.rebuilt < MAX_REBUILDS && region.entries.length < MAX_ENTRIES;
+    const known = without ? undefined : regions.find(isExtended);
     // Entries that control does not come to any more stay with the old region.
     const enough = Math.max(1, this.threshold >> 3);
     const kept = known?.entries.filter((entry) => entry !== offset && this.heat(page, entry) >= enough) ?? [];
     const reached = (at: number) => pages.reached(at);
-    const executed = options.executedOnly ? (at: number) => pages.executed(at) : undefined;
+    const executed = (at: number) => !without?.(at) && (!options.executedOnly || pages.executed(at));
     const targets = new Map<number, readonly Arrival[]>();
     const arrivals = (at: number) => {
       const index = Math.floor(at / 4096);
@@ -476,7 +538,7 @@ export class RegionCache implements RegionService {
   /** Makes a region anew with copies of what its call goes to. Whether the function that is called is among them. */
   private joinCaller({ region, called, ea }: Caller): boolean {
     if (this.isOnOrder(region.page, called)) return true;
-    const plan = this.plan(region.page, region.entries[0], ea, true);
+    const plan = this.plan(region.page, region.entries[0], ea, { replacesCaller: true });
     if (!plan.graph.blocks.some(({ start }) => start === called)) return false;
     this.carryOut(plan);
     return true;
@@ -582,7 +644,9 @@ export class RegionCache implements RegionService {
       this.byPage.delete(page);
       this.jumpTargets.delete(page);
     }
-    for (const slot of this.called.keys()) if (!this.byPage.has(slot & -DECODED_PAGE_STRIDE)) this.called.delete(slot);
+    const isGone = (slot: number) => !this.byPage.has(slot & -DECODED_PAGE_STRIDE);
+    for (const slot of this.called.keys()) if (isGone(slot)) this.called.delete(slot);
+    for (const slot of this.leftToOthers) if (isGone(slot)) this.leftToOthers.delete(slot);
     for (const [slot, { region }] of this.waiting) {
       if (!this.byPage.get(region.page)?.includes(region)) this.waiting.delete(slot);
     }

@@ -72,6 +72,13 @@ export class RegionPages {
     return this.view.getUint32(this.view.getUint32(decoded + decodedPageInfo.source, true) + (offset & 0xfff), true);
   }
 
+  /** The distance of the function that the instruction at a distance calls: undefined if it is no relative `bl`. */
+  calledAt(offset: number): number | undefined {
+    const word = this.word(offset);
+    if (word === undefined || (word & 0xfc00_0003) !== 0x4800_0001) return undefined;
+    return offset + (((word & 0x03ff_fffc) << 6) >> 6);
+  }
+
   /** Whether control has been at a distance, as far as the interpreter has noted it. */
   reached(offset: number): boolean {
     const decoded = this.decodedAt(offset);
