@@ -363,7 +363,8 @@ async function work(guest: GuestSession, cabinet: Cabinet): Promise<void> {
   const numbers = await guest.command(
     'head -c 20000 /dev/hwrng > /tmp/r; wc -c < /tmp/r; tr -d "\\0" < /tmp/r | wc -c',
   );
-  const [count, nonZero] = numbers.split('\n').map(Number);
+  // On a loaded host the kernel may say something in between.
+  const [count, nonZero] = (numbers.match(/^\d+$/gm) ?? []).map(Number);
   expect(count).toBe(20000);
   expect(nonZero).toBeGreaterThan(19000);
 
