@@ -74,7 +74,7 @@ async function pocketLoops(onFailure: OnFailure): Promise<void> {
   await inTurns(peers, {
     guest: { kernel: pocket, append: `plain only=bench bench=${repetitions}`, memory: '512M', cpus: 1 },
     last: 'bench end',
-    endsTurn: (line) => ended.test(line),
+    endsTurn: (_, line) => ended.test(line),
     onLine: (peer, line, ms) => {
       const begin = /^bench ([\w-]+) begin/.exec(line);
       if (begin) begun.set(`${peer.name} ${begin[1]}`, ms);

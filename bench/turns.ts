@@ -12,7 +12,7 @@ export interface Play {
   readonly guest: Guest;
   /** The line after which a machine is no longer wanted. */
   readonly last: string;
-  endsTurn(line: string): boolean;
+  endsTurn(peer: Peer, line: string): boolean;
   /** A whole line, `ms` of the machine's own time after its process has begun. */
   onLine(peer: Peer, line: string, ms: number, pid: number): void;
   /** The machine came to no end or `onLine` has thrown; the others go on unless this throws. */
@@ -122,7 +122,7 @@ class Player {
         if (this.over) return;
         play.onLine(this.peer, line, ms, this.machine?.pid ?? 0);
         if (line === play.last) this.kill();
-        if (this.over || play.endsTurn(line)) this.endTurn();
+        if (this.over || play.endsTurn(this.peer, line)) this.endTurn();
       }
     } catch (error) {
       this.fail(error as Error);

@@ -39,7 +39,7 @@ async function play(peers: readonly Peer[], more: Partial<Play> = {}): Promise<O
   await inTurns(peers, {
     guest,
     last: 'done',
-    endsTurn: (line) => line.startsWith('end'),
+    endsTurn: (_, line) => line.startsWith('end'),
     onLine: ({ name }, line, ms) => {
       lines.push(`${name} ${line}`);
       lastMs.set(name, ms);
